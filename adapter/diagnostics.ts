@@ -1,0 +1,74 @@
+/**
+ * Events for tracing and metrics, on `node:diagnostics_channel`. Nothing is built or called while
+ * nobody listens.
+ *
+ *     import { subscribe } from 'node:diagnostics_channel'
+ *     subscribe('shmesh:transport:change', ({ path, from, to }) => …)
+ */
+import { type Channel, channel } from 'node:diagnostics_channel'
+
+/** How bytes travel: through shared memory, or as plain HTTP on the same Unix socket. */
+export type Transport = 'shm' | 'socket'
+
+/** `shmesh:session:open`: the handshake is done and both ends have mapped the region. */
+export interface SessionOpenMessage {
+  /** Unix socket the session was made on. */
+  readonly path: string
+  readonly role: 'client' | 'server'
+  /** Bytes of shared memory of this session. */
+  readonly memoryBytes: number
+  /** Process at the other end as the kernel reported it, when it did. */
+  readonly peerPid?: number | undefined
+}
+
+/** `shmesh:session:close`: the session is gone and takes no more streams. */
+export interface SessionCloseMessage {
+  readonly path: string
+  readonly role: 'client' | 'server'
+  /** Why, when it was not an orderly close: the peer died or broke the protocol. */
+  readonly error?: Error | undefined
+}
+
+/** `shmesh:stream:fallback`: no slice was free, so a message went by the session's socket. */
+export interface StreamFallbackMessage {
+  readonly path: string
+  readonly streamId: number
+  /** Bytes of this message. */
+  readonly bytes: number
+}
+
+/** `shmesh:transport:change`: new requests to `path` now travel another way, to the same peer. */
+export interface TransportChangeMessage {
+  readonly path: string
+  readonly from: Transport
+  readonly to: Transport
+  /** One line for people. */
+  readonly reason: string
+}
+
+const sessionOpen: Channel = channel('shmesh:session:open')
+const sessionClose: Channel = channel('shmesh:session:close')
+const streamFallback: Channel = channel('shmesh:stream:fallback')
+const transportChange: Channel = channel('shmesh:transport:change')
+
+/** Publishes `shmesh:session:open`. */
+export function publishSessionOpen(message: SessionOpenMessage): void {
+  if (sessionOpen.hasSubscribers) sessionOpen.publish(message)
+}
+
+/** Publishes `shmesh:session:close`. */
+export function publishSessionClose(message: SessionCloseMessage): void {
+  if (sessionClose.hasSubscribers) sessionClose.publish(message)
+}
+
+/** Publishes `shmesh:stream:fallback`; takes no object because it may run for every message. */
+export function publishStreamFallback(path: string, streamId: number, bytes: number): void {
+  if (!streamFallback.hasSubscribers) return
+  const message: StreamFallbackMessage = { path, streamId, bytes }
+  streamFallback.publish(message)
+}
+
+/** Publishes `shmesh:transport:change`. */
+export function publishTransportChange(message: TransportChangeMessage): void {
+  if (transportChange.hasSubscribers) transportChange.publish(message)
+}

@@ -1,0 +1,91 @@
+/** What a valid address of a shared-memory socket looks like. */
+import { dirname, isAbsolute } from 'node:path'
+import { InvalidArgumentError, ShmError } from '../errors.ts'
+
+const SCHEME = 'shm://'
+
+/** Bytes `sockaddr_un.sun_path` holds before its terminating NUL. */
+const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
+
+/** A server first binds `s` in a private directory (`.` and random characters) beside its path. */
+export const PRIVATE_DIRECTORY_RANDOM = 6
+export const TEMPORARY_SOCKET_NAME = 's'
+const TEMPORARY_BYTES =
+  '/.'.length + PRIVATE_DIRECTORY_RANDOM + '/'.length + TEMPORARY_SOCKET_NAME.length
+
+/**
+ * The path of the Unix socket `address` names: `shm:///run/app.sock` (percent-decoded) or a plain
+ * absolute path (taken as it is).
+ *
+ * @param option name of the option or argument, for the message
+ * @throws {InvalidArgumentError} when it is neither
+ * @throws {ShmError} `SHM_ERR_ADDRESS` when no socket can have that path
+ */
+export function parseShmAddress(option: string, address: string): string {
+  const path = typeof address === 'string' ? toPath(option, address) : undefined
+  if (path === undefined || !isAbsolute(path)) {
+    const expected = "'shm:///absolute/path.sock' or an absolute path"
+    throw new InvalidArgumentError(option, expected, address)
+  }
+  checkPath(path)
+  return path
+}
+
+function toPath(option: string, address: string): string | undefined {
+  if (!address.startsWith(SCHEME)) return address
+  const rest = address.slice(SCHEME.length)
+  if (!rest.startsWith('/')) {
+    const expected = `an address without a host: '${SCHEME}/${rest}' has three slashes`
+    throw new InvalidArgumentError(option, expected, address)
+  }
+  if (/[?#]/.test(rest)) {
+    const expected = "an address without query or fragment ('?' is written %3F, '#' %23)"
+    throw new InvalidArgumentError(option, expected, address)
+  }
+  try {
+    return decodeURIComponent(rest)
+  } catch {
+    throw new InvalidArgumentError(
+      option,
+      "an address whose '%' are followed by two hex digits",
+      address
+    )
+  }
+}
+
+/**
+ * Checks that a server can bind and a client can connect `path`.
+ *
+ * @throws {ShmError} `SHM_ERR_ADDRESS`
+ */
+export function checkPath(path: string): void {
+  if (path.includes('\0')) {
+    throw new ShmError(
+      'SHM_ERR_ADDRESS',
+      'the socket path contains a NUL byte; abstract sockets are not supported'
+    )
+  }
+  if (path.endsWith('/')) {
+    throw new ShmError(
+      'SHM_ERR_ADDRESS',
+      `${path} names a directory; add the name of the socket file`
+    )
+  }
+  const bytes = Buffer.byteLength(path)
+  if (bytes > MAX_PATH_BYTES) {
+    throw new ShmError(
+      'SHM_ERR_ADDRESS',
+      `the socket path is ${bytes} bytes long and a Unix socket path holds at most ` +
+        `${MAX_PATH_BYTES}; choose a shorter one: ${path}`
+    )
+  }
+  const directoryBytes = Buffer.byteLength(dirname(path))
+  const limit = MAX_PATH_BYTES - TEMPORARY_BYTES
+  if (directoryBytes > limit) {
+    throw new ShmError(
+      'SHM_ERR_ADDRESS',
+      `the directory of the socket is ${directoryBytes} bytes long and may have at most ${limit} ` +
+        `(a server first binds a temporary name in it); choose a shorter one: ${path}`
+    )
+  }
+}
