@@ -1,0 +1,204 @@
+import { CR, isTargetByte, LF, SP, TOKEN } from './characters.ts'
+import { HttpParseError, hex } from './errors.ts'
+import {
+  CONNECTION_CLOSE,
+  CONNECTION_KEEP_ALIVE,
+  CONNECTION_UPGRADE,
+  FieldParser,
+  lineEndError
+} from './field-parser.ts'
+import type { ResolvedLimits } from './limits.ts'
+import { CHUNKED, type Framing, NONE, type RequestHead } from './message.ts'
+import type { HeadParser } from './message-reader.ts'
+import { targetAuthority } from './target.ts'
+
+/** The request line and the fields behind it (RFC 9112 3 and 5). */
+export class RequestHeadParser implements HeadParser<RequestHead> {
+  readonly fields: FieldParser
+  readonly interim = false
+  readonly awaited = false
+  readonly #limits: ResolvedLimits
+  /** The request line has been read. */
+  begun = false
+  #skippedEmptyLine = false
+  #method = ''
+  #target = ''
+  #version: 0 | 1 = 1
+
+  constructor(limits: ResolvedLimits) {
+    this.#limits = limits
+    this.fields = new FieldParser(limits)
+  }
+
+  get complete(): boolean {
+    return this.begun && this.fields.complete
+  }
+
+  start(): void {
+    this.begun = false
+    this.#skippedEmptyLine = false
+    this.fields.start(false)
+  }
+
+  parse(text: string): number {
+    if (this.begun) return this.fields.parse(text, 0)
+    let at = 0
+    if (text.charCodeAt(0) === CR && !this.#skippedEmptyLine) {
+      // RFC 9112 2.2: one empty line before a request is forgiven.
+      if (text.length === 1) return 0
+      if (text.charCodeAt(1) !== LF) throw lineEndError('CR without LF')
+      this.#skippedEmptyLine = true
+      at = 2
+    }
+    const next = this.#requestLine(text, at)
+    return this.begun ? this.fields.parse(text, next) : next
+  }
+
+  tooLarge(): never {
+    if (!this.begun) throw targetTooLong(this.#limits.maxTargetBytes)
+    throw new HttpParseError(
+      'HTTP_HEADERS_TOO_LARGE',
+      `a head must not exceed ${this.#limits.maxHeaderBytes} bytes; raise maxHeaderBytes`,
+      431
+    )
+  }
+
+  take(): RequestHead {
+    const { fields } = this
+    const version = this.#version
+    if (fields.host === undefined && version === 1) {
+      throw new HttpParseError('HTTP_INVALID_HOST', 'an HTTP/1.1 request must have a Host')
+    }
+    const authority = targetAuthority(this.#method, this.#target)
+    if (authority === undefined) {
+      throw new HttpParseError(
+        'HTTP_INVALID_TARGET',
+        'the request target must begin with / or http://, or be * for OPTIONS or host:port for CONNECT'
+      )
+    }
+    const upgrade = fields.upgrade
+    return {
+      method: this.#method,
+      target: this.#target,
+      version,
+      headers: fields.headers,
+      framing: this.#framing(),
+      keepAlive: keepsAlive(fields.connection, version),
+      upgrade:
+        version === 1 && (fields.connection & CONNECTION_UPGRADE) !== 0 ? upgrade : undefined,
+      expectContinue: version === 1 && fields.expectContinue,
+      host: authority === '' ? (fields.host ?? '') : authority
+    }
+  }
+
+  #framing(): Framing {
+    const { chunked, contentLength } = this.fields
+    if (!chunked && contentLength === -1) return NONE
+    if (this.#method === 'CONNECT') {
+      throw new HttpParseError('HTTP_AMBIGUOUS_FRAMING', 'a CONNECT request must not have a body')
+    }
+    if (!chunked) return { kind: 'length', length: contentLength }
+    checkChunked(this.#version, contentLength)
+    return CHUNKED
+  }
+
+  /** Reads the line when it is complete; returns the position behind what was used up. */
+  #requestLine(text: string, line: number): number {
+    const end = text.length
+    let i = line
+    while (i < end && TOKEN[text.charCodeAt(i)] === 1) i++
+    if (i === end) return line
+    if (text.charCodeAt(i) !== SP || i === line) throw methodError(text, line, i)
+    const methodEnd = i++
+    const start = i
+    while (i < end && isTargetByte(text.charCodeAt(i))) i++
+    if (i - start > this.#limits.maxTargetBytes) throw targetTooLong(this.#limits.maxTargetBytes)
+    if (i === end) return line
+    if (text.charCodeAt(i) !== SP || i === start) throw targetError(text.charCodeAt(i))
+    const version = i + 1
+    const lineEnd = version + 8
+    if (lineEnd > end) {
+      if (!hasLineFeed(text, version)) return line
+      throw versionError(text, version)
+    }
+    const minor = text.charCodeAt(lineEnd - 1) - 0x30
+    if (!text.startsWith('HTTP/1.', version) || (minor !== 0 && minor !== 1)) {
+      throw versionError(text, version)
+    }
+    if (lineEnd === end) return line
+    if (text.charCodeAt(lineEnd) !== CR) throw lineEndError(hex(text.charCodeAt(lineEnd)))
+    if (lineEnd + 1 === end) return line
+    if (text.charCodeAt(lineEnd + 1) !== LF) throw lineEndError('CR without LF')
+    this.#method = text.slice(line, methodEnd)
+    this.#target = text.slice(start, i)
+    this.#version = minor
+    this.begun = true
+    return lineEnd + 2
+  }
+}
+
+/** RFC 9112 9.3: `close` beats everything; HTTP/1.0 lives on only when asked to. */
+export function keepsAlive(connection: number, version: 0 | 1): boolean {
+  if ((connection & CONNECTION_CLOSE) !== 0) return false
+  return version === 1 || (connection & CONNECTION_KEEP_ALIVE) !== 0
+}
+
+/** RFC 9112 6.1: with HTTP/1.0, or beside Content-Length, chunked is a way to smuggle. */
+export function checkChunked(version: 0 | 1, contentLength: number): void {
+  if (contentLength !== -1) {
+    throw new HttpParseError(
+      'HTTP_AMBIGUOUS_FRAMING',
+      'a message must not have both Transfer-Encoding and Content-Length'
+    )
+  }
+  if (version === 0) {
+    throw new HttpParseError(
+      'HTTP_AMBIGUOUS_FRAMING',
+      'an HTTP/1.0 message must not have Transfer-Encoding'
+    )
+  }
+}
+
+/** A start line's version is neither HTTP/1.0 nor HTTP/1.1: another version, or none at all. */
+export function versionError(text: string, at: number): HttpParseError {
+  const end = at + 8
+  const known = /^HTTP\/\d\.\d$/.test(text.slice(at, end))
+  return known
+    ? new HttpParseError('HTTP_UNSUPPORTED_VERSION', 'the version must be HTTP/1.1 or 1.0', 505)
+    : new HttpParseError('HTTP_INVALID_START_LINE', 'the version must be HTTP/1.1 or HTTP/1.0')
+}
+
+export function hasLineFeed(text: string, from: number): boolean {
+  return text.indexOf('\n', from) !== -1
+}
+
+function methodError(text: string, line: number, at: number): HttpParseError {
+  const code = text.charCodeAt(at)
+  if (code === LF || code === CR) {
+    return at === line
+      ? lineEndError('an empty line')
+      : new HttpParseError('HTTP_INVALID_START_LINE', 'a request line must have a target')
+  }
+  return new HttpParseError(
+    'HTTP_INVALID_METHOD',
+    `a method must be a token followed by one space, got ${hex(code)}`
+  )
+}
+
+function targetError(code: number): HttpParseError {
+  if (code === CR || code === LF) {
+    return new HttpParseError('HTTP_INVALID_START_LINE', 'a request line must have a version')
+  }
+  return new HttpParseError(
+    'HTTP_INVALID_TARGET',
+    `the request target must not contain ${hex(code)}; encode it as %${hex(code).slice(2)}`
+  )
+}
+
+function targetTooLong(limit: number): HttpParseError {
+  return new HttpParseError(
+    'HTTP_TARGET_TOO_LONG',
+    `the request target must not exceed ${limit} bytes; raise maxTargetBytes`,
+    414
+  )
+}

@@ -1,0 +1,168 @@
+import { CR, isTextByte, LF, SP } from './characters.ts'
+import { HttpParseError, hex } from './errors.ts'
+import { CONNECTION_UPGRADE, FieldParser, lineEndError } from './field-parser.ts'
+import { eachElement } from './headers.ts'
+import type { ResolvedLimits } from './limits.ts'
+import { CHUNKED, CLOSE, type Framing, NONE, type ResponseHead, TUNNEL } from './message.ts'
+import type { HeadParser } from './message-reader.ts'
+import { checkChunked, hasLineFeed, keepsAlive, versionError } from './request-head.ts'
+
+/** The status line and the fields behind it (RFC 9112 4 and 5), for one awaited response. */
+export class ResponseHeadParser implements HeadParser<ResponseHead> {
+  readonly fields: FieldParser
+  readonly #maxBytes: number
+  /** The status line has been read. */
+  #lineRead = false
+  begun = false
+  awaited = false
+  interim = false
+  #method = ''
+  /** The protocols offered, or true when any may be switched to. */
+  #upgrade: string | boolean = false
+  #status = 0
+  #reason = ''
+  #version: 0 | 1 = 1
+
+  constructor(limits: ResolvedLimits) {
+    this.#maxBytes = limits.maxHeaderBytes
+    this.fields = new FieldParser(limits)
+  }
+
+  get complete(): boolean {
+    return this.#lineRead && this.fields.complete
+  }
+
+  start(): void {
+    // After an interim head the final one is still awaited, and the exchange has begun.
+    if (!this.interim) {
+      this.awaited = false
+      this.begun = false
+    }
+    this.interim = false
+    this.#lineRead = false
+    this.fields.start(false)
+  }
+
+  expect(method: string, upgrade: string | boolean): void {
+    this.interim = false
+    this.start()
+    this.awaited = true
+    this.#method = method
+    this.#upgrade = upgrade
+  }
+
+  parse(text: string): number {
+    if (!this.awaited) {
+      throw new HttpParseError(
+        'HTTP_UNEXPECTED_RESPONSE',
+        'the server sent bytes that answer no request; call expect before each response'
+      )
+    }
+    if (this.#lineRead) return this.fields.parse(text, 0)
+    const next = this.#statusLine(text)
+    return this.#lineRead ? this.fields.parse(text, next) : next
+  }
+
+  tooLarge(): never {
+    throw new HttpParseError(
+      'HTTP_HEADERS_TOO_LARGE',
+      `a head must not exceed ${this.#maxBytes} bytes; raise maxHeaderBytes`,
+      431
+    )
+  }
+
+  take(): ResponseHead {
+    const { fields } = this
+    const version = this.#version
+    const status = this.#status
+    this.interim = status < 200 && status !== 101
+    const listed = (fields.connection & CONNECTION_UPGRADE) !== 0
+    const upgrade = version === 1 && listed ? fields.upgrade : undefined
+    if (status === 101) this.#checkUpgrade(upgrade)
+    const framing = this.#framing()
+    return {
+      status,
+      reason: this.#reason,
+      version,
+      headers: fields.headers,
+      framing,
+      keepAlive: framing.kind !== 'close' && keepsAlive(fields.connection, version),
+      upgrade
+    }
+  }
+
+  /** RFC 9112 6.3, in its order, but errors where the RFC lets one guess. */
+  #framing(): Framing {
+    const { chunked, contentLength } = this.fields
+    const status = this.#status
+    if (status === 101) return TUNNEL
+    if (this.#method === 'CONNECT' && status >= 200 && status < 300) return TUNNEL
+    if (chunked) checkChunked(this.#version, contentLength)
+    if (this.#method === 'HEAD' || status < 200 || status === 204 || status === 304) return NONE
+    if (chunked) return CHUNKED
+    return contentLength === -1 ? CLOSE : { kind: 'length', length: contentLength }
+  }
+
+  /** RFC 9110 7.8: a server switches only to what the request offered, and says to what. */
+  #checkUpgrade(protocol: string | undefined): void {
+    const offered = this.#upgrade
+    let known = offered === true && protocol !== undefined
+    if (typeof offered === 'string' && protocol !== undefined) {
+      eachElement(offered, 0, offered.length, (start, end) => {
+        const name = offered.slice(start, end).toLowerCase()
+        if (protocol.toLowerCase() === name) known = true
+      })
+    }
+    if (known) return
+    throw new HttpParseError(
+      'HTTP_UNEXPECTED_UPGRADE',
+      offered === false
+        ? 'the server switched protocols (101) though no upgrade was asked for'
+        : `the server must switch to a protocol that was offered, got ${protocol ?? 'none'}`
+    )
+  }
+
+  /** Reads the line when it is complete; returns the position behind what was used up. */
+  #statusLine(text: string): number {
+    const end = text.length
+    // "HTTP/1.x 200" and CR LF, with or without a reason.
+    if (end < 14 && !hasLineFeed(text, 0)) return 0
+    const minor = text.charCodeAt(7) - 0x30
+    if (!text.startsWith('HTTP/1.') || (minor !== 0 && minor !== 1)) throw versionError(text, 0)
+    if (text.charCodeAt(8) !== SP) {
+      throw new HttpParseError('HTTP_INVALID_START_LINE', 'a version must be followed by a space')
+    }
+    const status = Number(text.slice(9, 12))
+    if (!/^[1-9]\d\d$/.test(text.slice(9, 12))) throw statusError()
+    let i = 12
+    if (text.charCodeAt(i) === SP) {
+      i++
+      while (i < end && isTextByte(text.charCodeAt(i))) i++
+      if (i === end) return 0
+    } else if (text.charCodeAt(i) !== CR && text.charCodeAt(i) !== LF) {
+      throw statusError()
+    }
+    if (text.charCodeAt(i) !== CR) {
+      if (text.charCodeAt(i) === LF) throw lineEndError('LF alone')
+      throw new HttpParseError(
+        'HTTP_INVALID_START_LINE',
+        `a reason must not contain ${hex(text.charCodeAt(i))}`
+      )
+    }
+    if (i + 1 === end) return 0
+    if (text.charCodeAt(i + 1) !== LF) throw lineEndError('CR without LF')
+    this.#status = status
+    this.#reason = text.slice(13, i)
+    this.#version = minor
+    this.#lineRead = true
+    this.begun = true
+    return i + 2
+  }
+}
+
+function statusError(): HttpParseError {
+  return new HttpParseError(
+    'HTTP_INVALID_STATUS',
+    'a status must be three digits from 100 to 999 followed by a space'
+  )
+}
