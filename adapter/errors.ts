@@ -13,7 +13,6 @@ export const SHM_ERROR_CODES = [
   'SHM_ERR_HANDSHAKE',
   'SHM_ERR_PROTOCOL',
   'SHM_ERR_SESSION_CLOSED',
-  'SHM_ERR_STREAM_RESET',
   'SHM_ERR_TIMEOUT'
 ] as const
 
@@ -45,6 +44,16 @@ export class ProtocolError extends ShmError {
   constructor(message: string, options?: ErrorOptions) {
     super('SHM_ERR_PROTOCOL', message, options)
   }
+}
+
+/**
+ * The far end of a stream is gone: it was reset, or its process died. Carries the code a socket's
+ * error would, so that retry logic written for sockets works.
+ */
+export class ConnectionResetError extends Error {
+  override readonly name: string = 'ConnectionResetError'
+  readonly code = 'ECONNRESET'
+  readonly syscall = 'read'
 }
 
 function describe(value: unknown): string {

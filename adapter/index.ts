@@ -1,0 +1,24 @@
+/**
+ * Shared-memory sessions and streams between two processes of one machine, without HTTP:
+ *
+ *     const listener = await listen({ path: '/run/app.sock' })
+ *     listener.on('stream', (stream) => stream.pipe(stream))
+ *
+ *     const session = await connect('shm:///run/app.sock')
+ *     const stream = session.openStream()
+ */
+
+export type { ShmErrorCode } from './errors.ts'
+export { ConnectionResetError, InvalidArgumentError, ProtocolError, ShmError } from './errors.ts'
+export {
+  type ConnectOptions,
+  connect,
+  type ListenOptions,
+  listen,
+  type SessionStatistics,
+  type ShmListener,
+  type ShmSession,
+  type ShmStream,
+  sharedMemory,
+  UnreachableError
+} from './shmipc/index.ts'

@@ -1,0 +1,151 @@
+import { Socket } from 'node:net'
+import { ProtocolError } from '../errors.ts'
+import {
+  CONTROL_HEADER_BYTES,
+  type ControlHeader,
+  ControlType,
+  FALLBACK_PREFIX_BYTES,
+  fallbackPrefix,
+  POLLING,
+  readControlHeader,
+  streamClose
+} from './control-message.ts'
+
+export interface ControlHandler {
+  /** Called before any message of types 2 and 3: what the ring holds was sent earlier. */
+  beforeMessage(): void
+  onPolling(): void
+  onStreamClose(streamId: number): void
+  /** `data` is the callee's: private memory. */
+  onFallback(streamId: number, status: number, data: Buffer): void
+  /** Once. With an error when it was not an orderly end of stream. */
+  onEnd(error: Error | undefined): void
+}
+
+/**
+ * The Unix socket of a session after its handshake: fallback data, plain shmipc's wake-ups, and the
+ * sign of life, for its end of stream is how a peer's death is noticed.
+ */
+export class ControlChannel {
+  readonly #socket: Socket
+  readonly #handler: ControlHandler
+  #pending: Buffer[] = []
+  #pendingBytes = 0
+  #header: ControlHeader | undefined
+  #ended = false
+
+  constructor(fd: number, handler: ControlHandler) {
+    this.#handler = handler
+    this.#socket = new Socket({ fd, readable: true, writable: true })
+    this.#socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    this.#socket.on('error', (error) => this.#end(error))
+    this.#socket.on('close', () => this.#end(undefined))
+    this.#socket.unref()
+  }
+
+  /** Keeps the process alive, or not. Not at first. */
+  ref(): void {
+    this.#socket.ref()
+  }
+
+  unref(): void {
+    this.#socket.unref()
+  }
+
+  sendPolling(): void {
+    this.#socket.write(POLLING)
+  }
+
+  sendStreamClose(streamId: number): void {
+    this.#socket.write(streamClose(streamId))
+  }
+
+  /** `written` is called when the kernel has taken `data`, which must not change before. */
+  sendFallback(
+    streamId: number,
+    status: number,
+    data: Buffer | undefined,
+    written?: (error?: Error | null) => void
+  ): void {
+    const prefix = fallbackPrefix(streamId, status, data?.length ?? 0)
+    if (data === undefined || data.length === 0) {
+      this.#socket.write(prefix, written)
+      return
+    }
+    this.#socket.cork()
+    this.#socket.write(prefix)
+    this.#socket.write(data, written)
+    this.#socket.uncork()
+  }
+
+  destroy(): void {
+    this.#ended = true
+    this.#socket.destroy()
+  }
+
+  #end(error: Error | undefined): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#socket.destroy()
+    this.#handler.onEnd(error)
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#pending.push(chunk)
+    this.#pendingBytes += chunk.length
+    try {
+      while (!this.#ended && this.#next()) {}
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#end(error)
+    }
+  }
+
+  /** Handles one message if it is complete. */
+  #next(): boolean {
+    if (this.#header === undefined) {
+      if (this.#pendingBytes < CONTROL_HEADER_BYTES) return false
+      this.#header = readControlHeader(this.#take(CONTROL_HEADER_BYTES))
+    }
+    const { length, type } = this.#header
+    const rest = length - CONTROL_HEADER_BYTES
+    if (this.#pendingBytes < rest) return false
+    this.#header = undefined
+    const payload = this.#take(rest)
+    switch (type) {
+      case ControlType.polling:
+        this.#handler.onPolling()
+        break
+      case ControlType.streamClose:
+        this.#handler.beforeMessage()
+        this.#handler.onStreamClose(payload.readUInt32BE(0))
+        break
+      case ControlType.fallbackData:
+        this.#handler.beforeMessage()
+        this.#handler.onFallback(
+          payload.readUInt32BE(0),
+          payload.readUInt32BE(4) & 0xff,
+          payload.subarray(FALLBACK_PREFIX_BYTES)
+        )
+        break
+      case ControlType.hotRestart:
+      case ControlType.hotRestartAck:
+        // Between two shmesh ends a server is replaced by `takeover`; its clients reconnect.
+        break
+    }
+    return true
+  }
+
+  #take(bytes: number): Buffer {
+    const first = this.#pending[0]
+    this.#pendingBytes -= bytes
+    if (first !== undefined && first.length >= bytes) {
+      if (first.length === bytes) this.#pending.shift()
+      else this.#pending[0] = first.subarray(bytes)
+      return first.subarray(0, bytes)
+    }
+    const all = Buffer.concat(this.#pending)
+    this.#pending = all.length > bytes ? [all.subarray(bytes)] : []
+    return all.subarray(0, bytes)
+  }
+}

@@ -1,0 +1,107 @@
+import { closeSync } from 'node:fs'
+import type { Addon, NativeDoorman, NativeSession } from '../../native/index.ts'
+
+/** What becomes of the connections a listener accepts. */
+export interface Guests {
+  onSession(session: NativeSession): void
+  /** Somebody who does not speak shmipc; the callee owns the descriptor. */
+  onPlain(fd: number): void
+  /** A handshake that failed. */
+  onRefused(reason: string): void
+}
+
+/** A dialled handshake that failed. `errno` is not 0 when nobody listens at all. */
+export interface DialFailure {
+  readonly reason: string
+  readonly errno: number
+}
+
+/**
+ * The native thread that accepts and shakes hands: one per thread of JavaScript, started when first
+ * needed, kept until the end.
+ */
+class Doorman {
+  readonly #native: NativeDoorman
+  readonly #listeners = new Map<number, Guests>()
+  readonly #calls = new Map<number, (session: NativeSession | null, failure: DialFailure) => void>()
+  #lastId = 0
+
+  constructor(addon: Addon) {
+    this.#native = new addon.Doorman((id, session, fd, reason, errno) =>
+      this.#onArrival(id, session, fd, reason, errno)
+    )
+  }
+
+  /** Returns a function that stops listening, or the errno of a failed bind. */
+  listen(path: string, window: number, guests: Guests): (() => void) | number {
+    const id = ++this.#lastId
+    const result = this.#native.listen(id, path, window)
+    if (result < 0) return -result
+    this.#listeners.set(id, guests)
+    this.#hold()
+    return () => {
+      if (!this.#listeners.delete(id)) return
+      this.#native.stopListening(id)
+      this.#hold()
+    }
+  }
+
+  connect(
+    path: string,
+    memory: number,
+    queueCapacity: number,
+    window: number
+  ): Promise<NativeSession | DialFailure> {
+    const id = ++this.#lastId
+    this.#native.connect(id, path, memory, queueCapacity, window)
+    return new Promise((resolve) => {
+      this.#calls.set(id, (session, failure) => resolve(session ?? failure))
+      this.#hold()
+    })
+  }
+
+  /** Listeners and calls under way keep the process alive. */
+  #hold(): void {
+    if (this.#listeners.size + this.#calls.size > 0) this.#native.ref()
+    else this.#native.unref()
+  }
+
+  #onArrival(
+    id: number,
+    session: NativeSession | null,
+    fd: number,
+    reason: string,
+    errno: number
+  ): void {
+    const call = this.#calls.get(id)
+    if (call !== undefined) {
+      this.#calls.delete(id)
+      this.#hold()
+      call(session, { reason, errno })
+      return
+    }
+    const guests = this.#listeners.get(id)
+    if (guests === undefined) {
+      // The listener closed meanwhile: to the client it is a server that went away.
+      discard(session, fd)
+    } else if (session !== null) guests.onSession(session)
+    else if (fd >= 0) guests.onPlain(fd)
+    else guests.onRefused(reason)
+  }
+}
+
+function discard(session: NativeSession | null, fd: number): void {
+  if (fd >= 0) closeSync(fd)
+  if (session === null) return
+  closeSync(session.takeControl())
+  session.close()
+}
+
+let doorman: Doorman | undefined
+
+/** @internal */
+export function theDoorman(addon: Addon): Doorman {
+  doorman ??= new Doorman(addon)
+  return doorman
+}
+export type { Doorman }

@@ -1,0 +1,123 @@
+import { EventEmitter, once } from 'node:events'
+import { createServer, type Server, Socket } from 'node:net'
+import { getSystemErrorName } from 'node:util'
+import type { Addon } from '../../native/index.ts'
+import { ShmError } from '../errors.ts'
+import { parseShmAddress } from './address.ts'
+import { sharedMemoryOrWarn } from './availability.ts'
+import { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
+import { theDoorman } from './doorman.ts'
+import { WINDOW_BYTES } from './limits.ts'
+import { ShmSession } from './session.ts'
+import type { ShmStream } from './stream.ts'
+
+export interface ListenOptions extends ClaimOptions {
+  /** Unix socket: `shm:///run/x.sock` or an absolute path. */
+  readonly path: string
+}
+
+export interface ListenerEvents {
+  /** A client opened a stream over shared memory. */
+  stream: [stream: ShmStream]
+  /** A client that does not speak shmipc, such as curl or nginx: nothing is read from it yet. */
+  connection: [socket: Socket]
+  session: [session: ShmSession]
+  /** A client's handshake failed; it sees its socket close. */
+  refused: [reason: string]
+}
+
+/**
+ * Accepts on a Unix socket. The first byte decides: a shmipc session, whose streams arrive as
+ * `stream`, or anything else, which arrives as `connection`.
+ */
+export class ShmListener extends EventEmitter<ListenerEvents> {
+  readonly path: string
+  /** `socket` when shared memory cannot be had: everything then arrives as `connection`. */
+  readonly transport: 'shm' | 'socket'
+  readonly sessions: Set<ShmSession> = new Set()
+  readonly #claim: ClaimedPath
+  readonly #stop: () => Promise<void> | void
+  #closed: Promise<void> | undefined
+
+  /** @internal Listeners are made by {@link listen}. */
+  constructor(path: string, claim: ClaimedPath, addon: Addon | undefined, server?: Server) {
+    super()
+    this.path = path
+    this.#claim = claim
+    this.transport = addon === undefined ? 'socket' : 'shm'
+    if (addon !== undefined) {
+      this.#stop = this.#accept(addon)
+      return
+    }
+    server!.on('connection', (socket) => this.emit('connection', socket))
+    this.#stop = () => {
+      server!.close()
+    }
+  }
+
+  /**
+   * Stops accepting and removes the path. Sessions and sockets stay until their owner closes them:
+   * `session.close()` lets their streams end.
+   */
+  close(): Promise<void> {
+    this.#closed ??= (async () => {
+      this.#claim.release()
+      await this.#stop()
+    })()
+    return this.#closed
+  }
+
+  #accept(addon: Addon): () => void {
+    const stop = theDoorman(addon).listen(this.#claim.bindPath, WINDOW_BYTES, {
+      onSession: (native) => {
+        const session = new ShmSession(this.path, native)
+        this.sessions.add(session)
+        session.once('close', () => this.sessions.delete(session))
+        session.on('stream', (stream) => this.emit('stream', stream))
+        this.emit('session', session)
+      },
+      onPlain: (fd) => {
+        this.emit('connection', new Socket({ fd, readable: true, writable: true }))
+      },
+      onRefused: (reason) => this.emit('refused', reason)
+    })
+    if (typeof stop === 'function') return stop
+    throw bindError(stop, this.path)
+  }
+}
+
+/**
+ * Serves `options.path`. Without shared memory (no addon, no memfd, not Linux, `SHMESH_DISABLE=1`)
+ * it warns once and serves the same path by ordinary sockets.
+ *
+ * @throws {ShmError} `SHM_ERR_ADDRESS`, `SHM_ERR_ADDRESS_IN_USE`, `SHM_ERR_PERMISSION`; nothing is
+ *   left behind then
+ */
+export async function listen(options: ListenOptions): Promise<ShmListener> {
+  const path = parseShmAddress('path', options.path)
+  const { addon } = sharedMemoryOrWarn()
+  const claim = await claimPath(path, options)
+  let listener: ShmListener | undefined
+  let server: Server | undefined
+  try {
+    if (addon === undefined) {
+      server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
+      server.listen(claim.bindPath)
+      await once(server, 'listening')
+    }
+    listener = new ShmListener(path, claim, addon, server)
+    await claim.publish()
+    return listener
+  } catch (error) {
+    claim.release()
+    await listener?.close()
+    server?.close()
+    throw error
+  }
+}
+
+function bindError(errno: number, path: string): ShmError {
+  const code = getSystemErrorName(-errno)
+  const kind = code === 'EACCES' || code === 'EPERM' ? 'SHM_ERR_PERMISSION' : 'SHM_ERR_ADDRESS'
+  return new ShmError(kind, `cannot listen on ${path}: bind ${code}`)
+}

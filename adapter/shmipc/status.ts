@@ -1,0 +1,16 @@
+/**
+ * Low byte of an event's or a FallbackData's status. Above `close` only between two shmesh ends
+ * (docs/internals/wire-protocol.md).
+ */
+export const Status = {
+  data: 0,
+  /** shmipc's end of a stream: both directions at once. */
+  close: 1,
+  /** The sender writes no more. */
+  fin: 2,
+  /** Both directions end; unread bytes are lost. */
+  reset: 3,
+  /** The event's offset is a number of bytes the receiver may send again. */
+  credit: 4
+} as const
+export type Status = (typeof Status)[keyof typeof Status]

@@ -1,0 +1,45 @@
+{
+  'target_defaults': {
+    'cflags': ['-Wall', '-Wextra', '-Wpedantic', '-Wconversion', '-Wshadow', '-fvisibility=hidden'],
+    'cflags_cc!': ['-std=gnu++17', '-std=gnu++20', '-fno-exceptions', '-fno-rtti'],
+    'cflags_cc': ['-std=c++20'],
+    'include_dirs': ['src']
+  },
+  'variables': {
+    'core_sources': [
+      'src/core/buffer_region.cc',
+      'src/core/client_handshake.cc',
+      'src/core/doorman.cc',
+      'src/core/event_queue.cc',
+      'src/core/handshake.cc',
+      'src/core/mapping.cc',
+      'src/core/server_handshake.cc',
+      'src/core/session.cc',
+      'src/core/slice_list.cc',
+      'src/core/unix_socket.cc'
+    ]
+  },
+  'targets': [
+    {
+      'target_name': 'shm',
+      'sources': [
+        '<@(core_sources)',
+        'src/node/addon.cc',
+        'src/node/describe.cc',
+        'src/node/doorman_object.cc',
+        'src/node/loop_handles.cc',
+        'src/node/session_object.cc',
+        'src/node/turn.cc'
+      ],
+      # -isystem, so that the warnings above are about our code only.
+      'cflags_cc': ['-isystem', "<!(node -p \"require('path').dirname(require.resolve('node-addon-api'))\")"],
+      'defines': ['NAPI_VERSION=9', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED']
+    },
+    {
+      'target_name': 'shm_test',
+      'type': 'executable',
+      'sources': ['<@(core_sources)', 'test/main.cc'],
+      'ldflags': ['-pthread']
+    }
+  ]
+}

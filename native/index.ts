@@ -1,0 +1,147 @@
+/**
+ * The native core's face: its types, and the loader. What the methods do is said in
+ * native/src/node/.
+ */
+import { createRequire } from 'node:module'
+import process from 'node:process'
+
+/** One established session. Methods called per message check nothing: callers do. */
+export interface NativeSession {
+  /**
+   * Begins to deliver. `words` receives arrived events, `spans` the slices of `allocate`.
+   *
+   * @param onEvents called with the number of words filled; from the event loop
+   * @param onCorrupt the peer broke the memory's rules; destroy the session
+   * @param onPolling a plain shmipc peer sleeps: send it a Polling message
+   */
+  start(
+    words: Uint32Array,
+    spans: Uint32Array,
+    onEvents: (words: number) => void,
+    onCorrupt: (reason: string) => void,
+    onPolling: () => void
+  ): void
+  /** File descriptor of the control socket; the caller closes it. Once. */
+  takeControl(): number
+  /** The shared region. Detached, so empty, after `close`. */
+  memory(): ArrayBuffer
+  describe(): NativeDescription
+  /** Takes slices for up to `bytes`; returns how many, as [payload offset, bytes] in `spans`. */
+  allocate(bytes: number): number
+  /** Publishes the slices of the last `allocate`. False: the ring is full, and they are freed. */
+  send(stream: number): boolean
+  /** Allocates, copies, publishes. Returns the bytes taken, fewer when slices are short. */
+  write(stream: number, bytes: Uint8Array, offset: number, length: number): number
+  /** Publishes an event without slices. False: the ring is full. */
+  signal(stream: number, status: number, value: number): boolean
+  /** Gives back a received slice, by its header offset. */
+  release(slice: number): void
+  /** Drains the ring now. */
+  poll(): void
+  statistics(): NativeStatistics | undefined
+  /** Unmaps the region and closes every descriptor but the control socket's. Idempotent. */
+  close(): void
+}
+
+export interface NativeDescription {
+  readonly client: boolean
+  /** Both ends are shmesh: one allocates from each list, and there are credit, FIN and RESET. */
+  readonly owned: boolean
+  /** Bytes a stream may send before the peer gives credit; 0 when the peer knows no credit. */
+  readonly peerWindow: number
+  /** Length `words` must have for one message to fit. */
+  readonly maxEventWords: number
+  readonly slices: number
+}
+
+export interface ListStatistics {
+  /** Who allocates from it. */
+  readonly role: 'ours' | 'peers' | 'shared'
+  /** Bytes of a slice's payload. */
+  readonly payload: number
+  /** Slices. */
+  readonly capacity: number
+  /** Slices ever used: the others take no memory. */
+  readonly touched: number
+  /** allocated = freed + held + lent, for our lists. */
+  readonly allocated: number
+  readonly freed: number
+  /** Allocated and not sent. */
+  readonly held: number
+  /** Sent and not returned. */
+  readonly lent: number
+  /** The peer's, received and not returned. */
+  readonly borrowed: number
+}
+
+export interface NativeStatistics {
+  readonly lists: readonly ListStatistics[]
+  readonly wakesSent: number
+  /** The peer was awake: no system call. */
+  readonly wakesSuppressed: number
+  readonly wakesReceived: number
+  readonly eventsSent: number
+  readonly eventsReceived: number
+  readonly allocationFailures: number
+  readonly ringFull: number
+  /** Events in the ring, not yet taken. */
+  readonly sendBacklog: number
+  readonly receiveBacklog: number
+}
+
+/** Accepts and dials on a thread of its own. */
+export interface NativeDoorman {
+  /** Binds and listens. Returns 0 or a negative errno. */
+  listen(id: number, path: string, window: number): number
+  stopListening(id: number): void
+  connect(id: number, path: string, memory: number, queueCapacity: number, window: number): void
+  /** Keeps the process alive. Not referenced at first. */
+  ref(): void
+  unref(): void
+}
+
+/**
+ * @param fd of a client that speaks no shmipc, or -1; the callee closes it
+ * @param errno not 0 when connect(2) failed: nobody listens
+ */
+export type OnArrival = (
+  id: number,
+  session: NativeSession | null,
+  fd: number,
+  error: string,
+  errno: number
+) => void
+
+export interface Addon {
+  readonly Doorman: new (onArrival: OnArrival) => NativeDoorman
+  /** Why this kernel has no sealed shared memory; empty when it has. */
+  probe(): string
+}
+
+/** Where the addon may be: this checkout's build first, then what the package ships. */
+const CANDIDATES: readonly string[] = [
+  '#build/Release/shm.node',
+  `#prebuilds/${process.platform}-${process.arch}/shm.node`,
+  `#prebuilds/${process.platform}-${process.arch}-musl/shm.node`
+]
+
+/**
+ * Loads the addon.
+ *
+ * @throws {Error} when none fits this platform; the message says which were tried and why not
+ */
+export function loadAddon(): Addon {
+  const require = createRequire(import.meta.url)
+  const reasons: string[] = []
+  for (const candidate of CANDIDATES) {
+    try {
+      return require(candidate) as Addon
+    } catch (error) {
+      const reason = (error as Error).message.split('\n')[0]
+      reasons.push(`${candidate.slice(1)}: ${reason}`)
+    }
+  }
+  throw new Error(
+    `no native addon for ${process.platform}-${process.arch} (Node ${process.version}). Tried ${reasons.join('; ')}`
+  )
+}

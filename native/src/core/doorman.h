@@ -1,0 +1,101 @@
+#pragma once
+
+#include <poll.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "handshake.h"
+#include "mapping.h"
+#include "session.h"
+
+namespace shm {
+
+// What came of a connection: exactly one of `session`, `plain` and `error` is set.
+struct Arrival {
+  std::uint32_t id = 0;  // of the Listen or Connect it answers
+  std::unique_ptr<Session> session;
+  UniqueFd plain;     // a client that does not speak shmipc: its first byte is still in the socket
+  std::string error;  // why there is no session
+  int connect_errno = 0;  // set when nobody listens: the peer, not the handshake, is the reason
+};
+
+// Accepts and shakes hands on a thread of its own: shmipc clients give a server one second for all
+// three answers, and a busy event loop must not cost them that.
+//
+// Threads    Every method may be called from any thread. `notify` is called on the doorman's.
+// Ownership  Descriptors passed in are the doorman's; those in arrivals are the taker's.
+class Doorman {
+ public:
+  // Handshake and first byte, either side. shmipc-go's default.
+  static constexpr std::chrono::milliseconds kTimeout{1000};
+
+  explicit Doorman(std::function<void()> notify);
+  ~Doorman();
+  Doorman(const Doorman&) = delete;
+  Doorman& operator=(const Doorman&) = delete;
+
+  // `window`: bytes a client's stream may send before it gets credit.
+  void Listen(std::uint32_t id, UniqueFd listener, std::uint32_t window);
+  // Closes the listener and its unfinished handshakes. Arrivals already there stay.
+  void StopListening(std::uint32_t id);
+  void Connect(std::uint32_t id, std::string path, ClientOptions options);
+
+  std::vector<Arrival> TakeArrivals();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Listener {
+    std::uint32_t id;
+    UniqueFd fd;
+    std::uint32_t window;
+    Clock::time_point resume;  // not polled before: accept ran out of descriptors
+  };
+  struct Guest {
+    std::uint32_t id;
+    UniqueFd socket;  // until the first byte says what it speaks
+    std::uint32_t window;
+    bool accepted;
+    std::unique_ptr<Handshake> handshake;
+    Clock::time_point deadline;
+  };
+  struct Call {
+    std::uint32_t id;
+    std::string path;
+    ClientOptions options;
+  };
+
+  void Run();
+  void TakeRequests();
+  void Dial(const Call& call);
+  void Accept(Listener& listener);
+  // True when the guest is done with.
+  bool Advance(Guest& guest, bool timed_out);
+  void Finish(Guest& guest);
+  void Deliver(Arrival arrival);
+  void Wake() noexcept;
+
+  std::function<void()> notify_;
+  UniqueFd wake_;
+
+  std::mutex mutex_;
+  std::vector<Listener> new_listeners_;
+  std::vector<std::uint32_t> stopped_;
+  std::vector<Call> calls_;
+  std::vector<Arrival> arrivals_;
+  bool ending_ = false;
+
+  // Only the thread touches these.
+  std::vector<Listener> listeners_;
+  std::vector<Guest> guests_;
+
+  std::thread thread_;
+};
+
+}  // namespace shm

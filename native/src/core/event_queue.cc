@@ -1,0 +1,101 @@
+#include "event_queue.h"
+
+#include <cstring>
+
+#include "atomics.h"
+#include "layout.h"
+
+namespace shm {
+
+using namespace layout;
+
+static_assert(sizeof(Event) == kElementBytes);
+static_assert(offsetof(Event, stream_id) == kElementStream);
+static_assert(offsetof(Event, offset) == kElementOffset);
+static_assert(offsetof(Event, status) == kElementStatus);
+
+std::size_t EventQueue::RegionBytes(std::uint32_t capacity) noexcept {
+  return 2 * (kRingHeaderBytes + kElementBytes * std::size_t{capacity});
+}
+
+void EventQueue::InitialiseRegion(std::span<std::byte> region, std::uint32_t capacity) noexcept {
+  StoreRelaxed<std::uint32_t>(region.data() + kRingCapacity, capacity);
+  StoreRelaxed<std::uint32_t>(region.data() + region.size() / 2 + kRingCapacity, capacity);
+}
+
+std::optional<EventQueue> EventQueue::Map(std::span<std::byte> ring) noexcept {
+  if (ring.size() < kRingHeaderBytes) return std::nullopt;
+
+  const auto capacity = LoadAcquire<std::uint32_t>(ring.data() + kRingCapacity);
+  if (capacity == 0 || capacity % kCapacityMultiple != 0) return std::nullopt;
+  if ((ring.size() - kRingHeaderBytes) / kElementBytes < capacity) return std::nullopt;
+
+  return EventQueue(ring, capacity);
+}
+
+EventQueue::EventQueue(std::span<std::byte> ring, std::uint32_t capacity) noexcept
+    : ring_(ring.data()), capacity_(capacity) {}
+
+bool EventQueue::TryPush(const Event& event) noexcept {
+  // Relaxed: this thread is the only writer of the tail.
+  const auto tail = LoadRelaxed<std::int64_t>(ring_ + kRingTail);
+  // Acquire, pairs with the release in Advance: the consumer is done reading the slot we reuse.
+  const auto head = LoadAcquire<std::int64_t>(ring_ + kRingHead);
+  // Also full when a hostile peer moved the head past the tail: the slot index below stays in range.
+  if (tail - head >= capacity_ || tail < head) return false;
+
+  std::memcpy(Slot(tail), &event, sizeof event);
+  // Release, pairs with the acquire in Peek: slot and slices are whole before they are announced.
+  StoreRelease<std::int64_t>(ring_ + kRingTail, tail + 1);
+  return true;
+}
+
+PopResult EventQueue::Peek(Event& event) const noexcept {
+  // Relaxed: this thread is the only writer of the head.
+  const auto head = LoadRelaxed<std::int64_t>(ring_ + kRingHead);
+  // Acquire, pairs with the release in TryPush.
+  const auto tail = LoadAcquire<std::int64_t>(ring_ + kRingTail);
+  if (tail == head) return PopResult::kEmpty;
+  if (head < 0 || tail < head || tail - head > capacity_) return PopResult::kCorrupt;
+
+  std::memcpy(&event, Slot(head), sizeof event);
+  return PopResult::kEvent;
+}
+
+void EventQueue::Advance() noexcept {
+  const auto head = LoadRelaxed<std::int64_t>(ring_ + kRingHead);
+  // Release, pairs with the acquire in TryPush: we have copied the slot out before giving it back.
+  StoreRelease<std::int64_t>(ring_ + kRingHead, head + 1);
+}
+
+bool EventQueue::ClaimWakeUp() noexcept {
+  // Sequentially consistent and after the tail's release: either this sees the consumer's cleared
+  // flag, or the consumer's re-check in TrySleep sees our tail. Reading the flag first with a
+  // weaker load would lose wake-ups.
+  std::uint32_t sleeping = 0;
+  return CompareExchange<std::uint32_t>(ring_ + kRingWorking, sleeping, 1);
+}
+
+bool EventQueue::TrySleep() noexcept {
+  Exchange<std::uint32_t>(ring_ + kRingWorking, 0);
+  // Must not be read before the flag is cleared: Exchange is a full barrier.
+  const auto tail = LoadSequential<std::int64_t>(ring_ + kRingTail);
+  if (tail == LoadRelaxed<std::int64_t>(ring_ + kRingHead)) return true;
+  Exchange<std::uint32_t>(ring_ + kRingWorking, 1);
+  return false;
+}
+
+void EventQueue::MarkAwake() noexcept { StoreRelaxed<std::uint32_t>(ring_ + kRingWorking, 1); }
+
+std::int64_t EventQueue::Backlog() const noexcept {
+  const auto backlog = LoadRelaxed<std::int64_t>(ring_ + kRingTail) -
+                       LoadRelaxed<std::int64_t>(ring_ + kRingHead);
+  return backlog < 0 || backlog > capacity_ ? 0 : backlog;
+}
+
+std::byte* EventQueue::Slot(std::int64_t position) const noexcept {
+  const auto index = static_cast<std::uint64_t>(position) % static_cast<std::uint64_t>(capacity_);
+  return ring_ + kRingHeaderBytes + index * kElementBytes;
+}
+
+}  // namespace shm

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace shm {
+
+// A file descriptor that closes itself.
+class UniqueFd {
+ public:
+  UniqueFd() noexcept = default;
+  explicit UniqueFd(int fd) noexcept : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(other.Release()) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  UniqueFd(const UniqueFd&) = delete;
+  UniqueFd& operator=(const UniqueFd&) = delete;
+  ~UniqueFd();
+
+  int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  // Hands the descriptor to the caller.
+  int Release() noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+// A memfd and its mapping. Unmapped and closed when the last owner lets go.
+class Mapping {
+ public:
+  // A sealed memfd of `bytes` zero bytes: nobody can shrink it under a reader (SIGBUS) or grow it.
+  // nullptr with `error` set when the kernel refuses.
+  static std::shared_ptr<Mapping> Create(const std::string& name, std::size_t bytes,
+                                         std::string& error);
+  // Maps a memfd the peer sent. `require_seals` demands what Create applies; a region without them
+  // can be truncated by the peer while we read it. Refuses sizes outside [min, max] bytes.
+  static std::shared_ptr<Mapping> Adopt(UniqueFd fd, std::size_t min_bytes, std::size_t max_bytes,
+                                        bool require_seals, std::string& error);
+
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping();
+
+  std::span<std::byte> bytes() const noexcept { return bytes_; }
+  int fd() const noexcept { return fd_.get(); }
+
+ private:
+  Mapping(UniqueFd fd, std::span<std::byte> bytes) noexcept;
+  static std::shared_ptr<Mapping> Map(UniqueFd fd, std::size_t bytes, std::string& error);
+
+  UniqueFd fd_;
+  std::span<std::byte> bytes_;
+};
+
+}  // namespace shm

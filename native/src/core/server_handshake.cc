@@ -1,0 +1,137 @@
+#include <sys/eventfd.h>
+
+#include <array>
+
+#include "control_message.h"
+#include "event_queue.h"
+#include "handshake.h"
+#include "region_name.h"
+#include "session.h"
+#include "unix_socket.h"
+
+namespace shm {
+namespace {
+
+using namespace control;
+
+// Two paths of 255 bytes and their lengths; shmipc-go's are shorter.
+constexpr std::size_t kMaxMetadataBytes = kHeaderBytes + 2 * (2 + 255);
+constexpr std::size_t kMinRegionBytes = 4096;
+constexpr std::size_t kMaxRegionBytes = UINT32_MAX;
+constexpr std::size_t kMaxQueueBytes = std::size_t{64} * 1024 * 1024;
+
+class ServerHandshake final : public Handshake {
+ public:
+  ServerHandshake(UniqueFd socket, std::uint32_t window)
+      : Handshake(std::move(socket)), window_(window) {
+    parts_.side = Side::kServer;
+  }
+
+  HandshakeState Step() override {
+    for (;;) {
+      if (!error_.empty()) return HandshakeState::kFailed;
+      switch (phase_) {
+        case Phase::kOffer:
+          if (const auto state = Fill(kHeaderBytes); !Ready(state)) return state;
+          if (!ReadHeader(kExchangeVersion, kHeaderBytes, kHeaderBytes, length_) ||
+              !Next(Phase::kMetadata, Message(kExchangeVersion))) {
+            return HandshakeState::kFailed;
+          }
+          break;
+        case Phase::kMetadata:
+          if (const auto state = Fill(kHeaderBytes); !Ready(state)) return state;
+          if (!ReadHeader(kShareMemoryByMemfd, kHeaderBytes + 4, kMaxMetadataBytes, length_)) {
+            return HandshakeState::kFailed;
+          }
+          if (const auto state = Fill(length_); !Ready(state)) return state;
+          if (!ReadMetadata() || !Next(Phase::kMemory, Message(kAckReadyReceiveFd))) {
+            return HandshakeState::kFailed;
+          }
+          break;
+        case Phase::kMemory:
+          if (const auto state = Fill(1); !Ready(state)) return state;
+          return Adopt() && Acknowledge() ? HandshakeState::kDone : HandshakeState::kFailed;
+      }
+    }
+  }
+
+ private:
+  enum class Phase : std::uint8_t { kOffer, kMetadata, kMemory };
+
+  static bool Ready(HandshakeState state) { return state == HandshakeState::kDone; }
+
+  bool Next(Phase phase, const std::vector<std::byte>& answer) {
+    input_.clear();
+    phase_ = phase;
+    return Send(answer);
+  }
+
+  bool ReadMetadata() {
+    const std::size_t queue_bytes = GetU16(input_, kHeaderBytes);
+    const std::size_t buffer_at = kHeaderBytes + 2 + queue_bytes;
+    if (buffer_at + 2 > length_ || buffer_at + 2 + GetU16(input_, buffer_at) != length_) {
+      Fail("the lengths of the region names do not add up");
+      return false;
+    }
+    const std::string_view name(reinterpret_cast<const char*>(input_.data() + buffer_at + 2),
+                                length_ - buffer_at - 2);
+    if (const auto window = region_name::Window(name)) {
+      parts_.discipline = Discipline::kOwned;
+      parts_.peer_window = *window;
+    }
+    return true;
+  }
+
+  bool Adopt() {
+    if (fds_.size() != 2) {
+      Fail(std::to_string(fds_.size()) + " descriptors where buffers and queues were expected");
+      return false;
+    }
+    // shmipc-go cannot seal its memory; a shmesh client must.
+    const bool seals = parts_.discipline == Discipline::kOwned;
+    std::string error;
+    parts_.buffers =
+        Mapping::Adopt(std::move(fds_[0]), kMinRegionBytes, kMaxRegionBytes, seals, error);
+    if (parts_.buffers) {
+      parts_.queues = Mapping::Adopt(std::move(fds_[1]), EventQueue::RegionBytes(1),
+                                     kMaxQueueBytes, seals, error);
+    }
+    // Checked before the ack, so that the client learns of a refusal by the closed socket.
+    if (!parts_.queues || !Session::Check(parts_, error)) {
+      Fail(error);
+      return false;
+    }
+    return true;
+  }
+
+  bool Acknowledge() {
+    if (parts_.discipline == Discipline::kShared) return Send(Message(kAckShareMemory));
+    parts_.wake_us = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    parts_.wake_peer = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (!parts_.wake_us || !parts_.wake_peer) {
+      Fail("eventfd refused: too many open files");
+      return false;
+    }
+    std::vector<std::byte> fields;
+    PutU16(fields, kTagVersion);
+    PutU16(fields, 2);
+    PutU16(fields, kDisciplineVersion);
+    PutU16(fields, kTagWindow);
+    PutU16(fields, 4);
+    PutU32(fields, window_);
+    const std::array<int, 2> fds = {parts_.wake_us.get(), parts_.wake_peer.get()};
+    return Send(Message(kAckShareMemory, fields), fds);
+  }
+
+  std::uint32_t window_;
+  Phase phase_ = Phase::kOffer;
+  std::size_t length_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Handshake> StartServerHandshake(UniqueFd socket, std::uint32_t window) {
+  return std::make_unique<ServerHandshake>(std::move(socket), window);
+}
+
+}  // namespace shm

@@ -1,0 +1,138 @@
+#include "session.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace shm {
+namespace {
+
+std::span<std::byte> Half(const SessionParts& parts, bool first) {
+  const auto bytes = parts.queues->bytes();
+  return first ? bytes.first(bytes.size() / 2) : bytes.subspan(bytes.size() / 2);
+}
+
+}  // namespace
+
+bool Session::Check(const SessionParts& parts, std::string& error) {
+  if (!EventQueue::Map(Half(parts, true)) || !EventQueue::Map(Half(parts, false))) {
+    error = "the queue region does not hold two rings whose capacity is a multiple of " +
+            std::to_string(EventQueue::kCapacityMultiple);
+    return false;
+  }
+  return BufferRegion::Map(parts.buffers->bytes(), error).has_value();
+}
+
+std::unique_ptr<Session> Session::Open(SessionParts parts, std::string& error) {
+  auto first = EventQueue::Map(Half(parts, true));
+  auto second = EventQueue::Map(Half(parts, false));
+  if (!first || !second) {
+    error = "the queue region does not hold two rings";
+    return nullptr;
+  }
+  auto region = BufferRegion::Map(parts.buffers->bytes(), error);
+  if (!region || !region->Begin(parts.side, parts.discipline, error)) return nullptr;
+  const bool client = parts.side == Side::kClient;
+  return std::unique_ptr<Session>(new Session(std::move(parts), std::move(*region),
+                                              client ? *first : *second,
+                                              client ? *second : *first));
+}
+
+Session::Session(SessionParts parts, BufferRegion region, EventQueue send, EventQueue receive)
+    : parts_(std::move(parts)), region_(std::move(region)), send_(send), receive_(receive) {}
+
+std::int64_t Session::Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans) {
+  const std::int64_t covered = region_.Allocate(bytes, spans);
+  if (covered < 0) return Corrupt("the peer returned a slice it was not lent");
+  if (covered < bytes) counters_.allocation_failures++;
+  return covered;
+}
+
+bool Session::Send(std::uint32_t stream, std::span<const SliceSpan> spans) {
+  if (send_.Backlog() >= send_.capacity()) {
+    counters_.ring_full++;
+    return false;
+  }
+  // Only we push: the ring cannot fill between the check and the push.
+  return Push({stream, region_.Seal(spans), static_cast<std::uint32_t>(Status::kData)});
+}
+
+bool Session::Signal(std::uint32_t stream, Status status, std::uint32_t value) {
+  return Push({stream, value, static_cast<std::uint32_t>(status)});
+}
+
+bool Session::Push(const Event& event) {
+  if (!send_.TryPush(event)) {
+    counters_.ring_full++;
+    return false;
+  }
+  counters_.events_sent++;
+  wake_due_ = true;
+  return true;
+}
+
+std::int64_t Session::Drain(std::span<std::uint32_t> words) {
+  std::size_t used = 0;
+  Event event{};
+  // A message may take MaxEventWords: stop while one more certainly fits.
+  while (words.size() - used >= MaxEventWords()) {
+    const PopResult result = receive_.Peek(event);
+    if (result == PopResult::kCorrupt) return Corrupt("a counter of the ring was overwritten");
+    if (result == PopResult::kEmpty) break;
+    const std::uint32_t status = event.status & 0xff;
+    const bool known = parts_.discipline == Discipline::kOwned
+                           ? status <= static_cast<std::uint32_t>(Status::kCredit)
+                           : status <= static_cast<std::uint32_t>(Status::kClose);
+    if (!known) return Corrupt("event with unknown status " + std::to_string(status));
+    chain_.clear();
+    if (status == static_cast<std::uint32_t>(Status::kData) &&
+        !region_.Receive(event.offset, chain_)) {
+      return Corrupt("event with a slice chain the peer may not send, at offset " +
+                     std::to_string(event.offset));
+    }
+    receive_.Advance();
+    counters_.events_received++;
+    words[used++] = event.stream_id;
+    words[used++] = status;
+    words[used++] = event.offset;
+    words[used++] = static_cast<std::uint32_t>(chain_.size());
+    for (const ReceivedSlice& slice : chain_) {
+      words[used++] = slice.slice;
+      words[used++] = slice.payload;
+      words[used++] = slice.bytes;
+    }
+  }
+  return static_cast<std::int64_t>(used);
+}
+
+bool Session::WakePeer() {
+  wake_due_ = false;
+  if (!send_.ClaimWakeUp()) {
+    counters_.wakes_suppressed++;
+    return false;
+  }
+  counters_.wakes_sent++;
+  if (!parts_.wake_peer) return true;
+  // Cannot block or fail while we hold the descriptor: a full counter already wakes.
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(parts_.wake_peer.get(), &one, sizeof one);
+  return false;
+}
+
+void Session::AcknowledgeWakeUp() noexcept {
+  std::uint64_t count = 0;
+  if (read(parts_.wake_us.get(), &count, sizeof count) == sizeof count) counters_.wakes_received++;
+}
+
+bool Session::Reclaim() {
+  if (region_.Reclaim()) return true;
+  Corrupt("the peer returned a slice it was not lent");
+  return false;
+}
+
+std::int64_t Session::Corrupt(std::string error) {
+  error_ = std::move(error);
+  return -1;
+}
+
+}  // namespace shm

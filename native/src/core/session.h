@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "buffer_region.h"
+#include "event_queue.h"
+#include "handshake.h"
+
+namespace shm {
+
+// Low byte of an event's status. Above kClose only between two shmesh ends.
+enum class Status : std::uint32_t {
+  kData = 0,    // offset: the first slice of a message
+  kClose = 1,   // shmipc's end of a stream, both directions at once
+  kFin = 2,     // the sender writes no more
+  kReset = 3,   // both directions end, unread bytes are lost
+  kCredit = 4,  // offset: bytes the sender may send again
+};
+
+// Both directions of an established session, in the memory both ends share. Knows neither event
+// loop nor streams.
+//
+// Threads    One.
+// Trust      After Drain, Release or Allocate answered with a failure the session is `corrupt` and
+//            its owner must destroy it.
+class Session {
+ public:
+  // Whether memory the peer sent holds what a session needs.
+  static bool Check(const SessionParts& parts, std::string& error);
+  static std::unique_ptr<Session> Open(SessionParts parts, std::string& error);
+
+  // Takes slices for up to `bytes`. See BufferRegion::Allocate.
+  std::int64_t Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans);
+  // Publishes a message of allocated slices. False when the ring is full: the slices stay ours.
+  [[nodiscard]] bool Send(std::uint32_t stream, std::span<const SliceSpan> spans);
+  // Publishes an event without slices. False when the ring is full.
+  [[nodiscard]] bool Signal(std::uint32_t stream, Status status, std::uint32_t value);
+  // Gives one slice back. False when it was not ours to give: the caller's mistake, not the peer's.
+  [[nodiscard]] bool Release(std::uint32_t slice) { return region_.Free(slice); }
+
+  // Moves arrived events to `words` until the ring is empty or `words` is full:
+  //   stream, status, value, slices, then for each slice: header offset, payload offset, bytes
+  // Returns the words written, or -1 when corrupt.
+  std::int64_t Drain(std::span<std::uint32_t> words);
+  // Words one message may take at most.
+  std::size_t MaxEventWords() const noexcept { return 4 + 3 * std::size_t{region_.slices()}; }
+
+  // After publishing: wakes the peer if it sleeps. Returns whether a plain shmipc peer must be sent
+  // a Polling message instead.
+  bool WakePeer();
+  bool wake_due() const noexcept { return wake_due_; }
+  // Before sleeping. False when more has arrived.
+  bool TrySleep() noexcept { return receive_.TrySleep(); }
+  void MarkAwake() noexcept { receive_.MarkAwake(); }
+  // Clears the eventfd that woke us.
+  void AcknowledgeWakeUp() noexcept;
+  bool Reclaim();
+
+  SessionParts& parts() noexcept { return parts_; }
+  const BufferRegion& region() const noexcept { return region_; }
+  const EventQueue& send_queue() const noexcept { return send_; }
+  const EventQueue& receive_queue() const noexcept { return receive_; }
+  const std::string& error() const noexcept { return error_; }
+
+  struct Counters {
+    std::uint64_t wakes_sent = 0;
+    std::uint64_t wakes_suppressed = 0;
+    std::uint64_t wakes_received = 0;
+    std::uint64_t events_sent = 0;
+    std::uint64_t events_received = 0;
+    std::uint64_t allocation_failures = 0;
+    std::uint64_t ring_full = 0;
+  };
+  const Counters& counters() const noexcept { return counters_; }
+
+ private:
+  Session(SessionParts parts, BufferRegion region, EventQueue send, EventQueue receive);
+  std::int64_t Corrupt(std::string error);
+  bool Push(const Event& event);
+
+  SessionParts parts_;
+  BufferRegion region_;
+  EventQueue send_;
+  EventQueue receive_;
+  std::vector<ReceivedSlice> chain_;  // of the event being drained
+  bool wake_due_ = false;
+  Counters counters_;
+  std::string error_;
+};
+
+}  // namespace shm

@@ -1,0 +1,240 @@
+#include "slice_list.h"
+
+#include "atomics.h"
+#include "layout.h"
+
+namespace shm {
+
+using namespace layout;
+
+namespace {
+
+// shmipc gives up after as many failed races for the head.
+constexpr int kMaxRaces = 200;
+
+}  // namespace
+
+std::uint32_t SliceList::Geometry::area() const noexcept { return header + kListHeaderBytes; }
+std::uint32_t SliceList::Geometry::stride() const noexcept { return payload + kSliceHeaderBytes; }
+std::uint64_t SliceList::Geometry::end() const noexcept {
+  return std::uint64_t{header} + Bytes(payload, capacity);
+}
+
+std::uint64_t SliceList::Bytes(std::uint32_t payload, std::uint32_t capacity) noexcept {
+  return kListHeaderBytes + std::uint64_t{capacity} * (std::uint64_t{payload} + kSliceHeaderBytes);
+}
+
+void SliceList::Initialise(std::byte* region, const Geometry& geometry,
+                           std::uint32_t linked) noexcept {
+  std::byte* header = region + geometry.header;
+  StoreRelaxed<std::int32_t>(header + kListSize, static_cast<std::int32_t>(linked));
+  StoreRelaxed<std::uint32_t>(header + kListCapacity, geometry.capacity);
+  StoreRelaxed<std::uint32_t>(header + kListHead, 0);
+  StoreRelaxed<std::uint32_t>(header + kListTail, (linked - 1) * geometry.stride());
+  StoreRelaxed<std::uint32_t>(header + kListPayload, geometry.payload);
+  for (std::uint32_t i = 0; i < linked; i++) {
+    std::byte* slice = region + geometry.area() + std::size_t{i} * geometry.stride();
+    StoreRelaxed<std::uint32_t>(slice + kSliceCapacity, geometry.payload);
+    if (i + 1 == linked) continue;
+    StoreRelaxed<std::uint32_t>(slice + kSliceNext, (i + 1) * geometry.stride());
+    StoreRelaxed<std::uint8_t>(slice + kSliceFlags, kFlagHasNext);
+  }
+}
+
+SliceList::SliceList(std::byte* region, const Geometry& geometry)
+    : region_(region), geometry_(geometry), states_(geometry.capacity, State::kElsewhere) {}
+
+void SliceList::Begin(ListRole role, std::uint32_t linked, bool creator) {
+  role_ = role;
+  creator_ = creator;
+  touched_ = linked;
+  tail_ = linked - 1;
+  if (role == ListRole::kShared) {
+    // The peer counts on every slice being in the list.
+    for (std::uint32_t i = linked; creator && i < geometry_.capacity; i++) {
+      StoreRelaxed<std::uint32_t>(Slice(i) + kSliceCapacity, geometry_.payload);
+      Append(i);
+    }
+    touched_ = geometry_.capacity;
+    return;
+  }
+  if (role != ListRole::kOurs) return;
+  stack_.reserve(geometry_.capacity);
+  // As if lent and returned: Reclaim takes them all but the last, which a list always keeps so
+  // that the peer has a tail to append to.
+  for (std::uint32_t i = 0; i < linked; i++) states_[i] = State::kLent;
+  lent_ = linked;
+  allocated_ = linked - 1;
+}
+
+SliceList::Outcome SliceList::Allocate(std::uint32_t& offset) {
+  std::uint32_t index = 0;
+  if (role_ == ListRole::kShared) {
+    const Outcome outcome = TakeShared(index);
+    if (outcome != Outcome::kOk) return outcome;
+  } else {
+    if (role_ == ListRole::kPeers) return Outcome::kEmpty;
+    if (stack_.empty() && Reclaim() == Outcome::kCorrupt) return Outcome::kCorrupt;
+    if (!stack_.empty()) {
+      index = stack_.back();
+      stack_.pop_back();
+    } else if (touched_ < geometry_.capacity) {
+      index = touched_++;
+      StoreRelaxed<std::uint32_t>(Slice(index) + kSliceCapacity, geometry_.payload);
+    } else {
+      return Outcome::kEmpty;
+    }
+  }
+  states_[index] = State::kHeld;
+  held_++;
+  allocated_++;
+  offset = geometry_.area() + Relative(index);
+  return Outcome::kOk;
+}
+
+void SliceList::MarkLent(std::uint32_t offset) noexcept {
+  State& state = states_[(offset - geometry_.area()) / geometry_.stride()];
+  held_--;
+  if (role_ == ListRole::kShared) {
+    // Either side may take it from the list next: whose it is cannot be known from here.
+    state = State::kElsewhere;
+    freed_++;
+    return;
+  }
+  state = State::kLent;
+  lent_++;
+}
+
+bool SliceList::Borrow(std::uint32_t offset) noexcept {
+  const auto index = IndexOf(offset - geometry_.area());
+  if (!index || role_ == ListRole::kOurs || states_[*index] != State::kElsewhere) return false;
+  states_[*index] = State::kBorrowed;
+  borrowed_++;
+  return true;
+}
+
+bool SliceList::Free(std::uint32_t offset) {
+  const auto index = IndexOf(offset - geometry_.area());
+  if (!index) return false;
+  State& state = states_[*index];
+  if (state == State::kBorrowed) {
+    state = State::kElsewhere;
+    borrowed_--;
+    Append(*index);
+    return true;
+  }
+  if (state != State::kHeld) return false;
+  held_--;
+  freed_++;
+  if (role_ == ListRole::kShared) {
+    state = State::kElsewhere;
+    Append(*index);
+  } else {
+    state = State::kFree;
+    stack_.push_back(*index);
+  }
+  return true;
+}
+
+bool SliceList::Contains(std::uint32_t offset) const noexcept {
+  return offset >= geometry_.area() && offset < geometry_.end();
+}
+
+SliceList::Outcome SliceList::Reclaim() {
+  bool any = false;
+  // Bounded: a cycle made by the peer runs into a slice that is not lent.
+  for (std::uint32_t i = 0; i < geometry_.capacity; i++) {
+    std::byte* slice = Slice(head_);
+    // Acquire, pairs with the release in Link: `next` and the peer's last reads of the payload are
+    // done before the flag says so.
+    const auto flags = LoadAcquire<std::uint8_t>(slice + kSliceFlags);
+    if ((flags & kFlagHasNext) == 0) break;
+    const auto next = IndexOf(LoadRelaxed<std::uint32_t>(slice + kSliceNext));
+    if (!next || states_[head_] != State::kLent || states_[*next] != State::kLent) {
+      return Outcome::kCorrupt;
+    }
+    states_[head_] = State::kFree;
+    stack_.push_back(head_);
+    lent_--;
+    freed_++;
+    head_ = *next;
+    any = true;
+  }
+  if (!any) return Outcome::kEmpty;
+  StoreRelaxed<std::uint32_t>(Header() + kListHead, Relative(head_));
+  StoreRelaxed<std::int32_t>(Header() + kListSize, 1);
+  return Outcome::kOk;
+}
+
+std::byte* SliceList::Slice(std::uint32_t index) const noexcept {
+  return region_ + geometry_.area() + std::size_t{index} * geometry_.stride();
+}
+
+std::optional<std::uint32_t> SliceList::IndexOf(std::uint32_t relative) const noexcept {
+  const std::uint32_t index = relative / geometry_.stride();
+  if (index >= geometry_.capacity || relative % geometry_.stride() != 0) return std::nullopt;
+  return index;
+}
+
+// shmipc's pop, for peers that allocate from the same list.
+SliceList::Outcome SliceList::TakeShared(std::uint32_t& index) {
+  std::byte* header = Header();
+  auto head = LoadAcquire<std::uint32_t>(header + kListHead);
+  if (AddFetch<std::int32_t>(header + kListSize, -1) <= 0) {
+    AddFetch<std::int32_t>(header + kListSize, 1);
+    return Outcome::kEmpty;
+  }
+  for (int race = 0; race < kMaxRaces; race++) {
+    const auto candidate = IndexOf(head);
+    if (!candidate) return Outcome::kCorrupt;
+    std::byte* slice = Slice(*candidate);
+    const auto flags = LoadAcquire<std::uint8_t>(slice + kSliceFlags);
+    if ((flags & kFlagHasNext) != 0) {
+      const auto next = LoadRelaxed<std::uint32_t>(slice + kSliceNext);
+      if (!IndexOf(next)) return Outcome::kCorrupt;
+      if (CompareExchange<std::uint32_t>(header + kListHead, head, next)) {
+        // Both ends took it: the ABA race of this layout. Nothing in the region can be trusted.
+        if (states_[*candidate] != State::kElsewhere) return Outcome::kCorrupt;
+        StoreRelaxed<std::uint8_t>(slice + kSliceFlags, kFlagInUse);
+        AddFetch<std::int32_t>(header + (creator_ ? kListCreatorTaken : kListMapperTaken), 1);
+        index = *candidate;
+        return Outcome::kOk;
+      }
+      continue;  // `head` holds the new head
+    }
+    if (LoadAcquire<std::int32_t>(header + kListSize) <= 1) break;
+    head = LoadAcquire<std::uint32_t>(header + kListHead);
+  }
+  AddFetch<std::int32_t>(header + kListSize, 1);
+  return Outcome::kEmpty;
+}
+
+void SliceList::Append(std::uint32_t index) noexcept {
+  std::byte* slice = Slice(index);
+  StoreRelaxed<std::uint32_t>(slice + kSliceSize, 0);
+  StoreRelaxed<std::uint32_t>(slice + kSliceStart, 0);
+  StoreRelease<std::uint8_t>(slice + kSliceFlags, 0);
+  if (role_ == ListRole::kPeers) {
+    // We are the only one who appends: no race for the tail.
+    StoreRelease<std::uint32_t>(Header() + kListTail, Relative(index));
+    Link(tail_, index);
+    tail_ = index;
+    return;
+  }
+  auto tail = LoadAcquire<std::uint32_t>(Header() + kListTail);
+  while (!CompareExchange<std::uint32_t>(Header() + kListTail, tail, Relative(index))) {
+  }
+  // A tail outside the list is the peer's forgery: the slice is then lost with the region.
+  if (const auto previous = IndexOf(tail)) Link(*previous, index);
+  AddFetch<std::int32_t>(Header() + kListSize, 1);
+  AddFetch<std::int32_t>(Header() + (creator_ ? kListCreatorTaken : kListMapperTaken), -1);
+}
+
+void SliceList::Link(std::uint32_t previous, std::uint32_t next) noexcept {
+  std::byte* slice = Slice(previous);
+  StoreRelaxed<std::uint32_t>(slice + kSliceNext, Relative(next));
+  // Release, pairs with the acquire in Reclaim and TakeShared: `next` is there before the flag.
+  StoreRelease<std::uint8_t>(slice + kSliceFlags, kFlagHasNext);
+}
+
+}  // namespace shm

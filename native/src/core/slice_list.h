@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace shm {
+
+// Who allocates from a list.
+enum class ListRole : std::uint8_t {
+  kOurs,    // we allocate, the peer returns
+  kPeers,   // the peer allocates, we return
+  kShared,  // both allocate and both return: shmipc's rule, against peers that are not shmesh
+};
+
+// One free list: `capacity` slices of equal payload in memory shared with the peer.
+//
+// Between two shmesh ends one process allocates from a list (docs/internals/memory-layout.md):
+// shmipc's lock-free pop is open to ABA when both do. The shared list is then only the way back: the
+// peer appends at the tail, we take from the head, and what we take goes to a private stack, so that
+// the slice used last, which is in the cache, is used next.
+//
+// Threads    One per side.
+// Trust      Every word read is checked against the private state of the slice it names; a check
+//            that fails answers kCorrupt and the caller retires the whole region.
+class SliceList {
+ public:
+  struct Geometry {
+    std::uint32_t header;    // offset of the list header in the region
+    std::uint32_t payload;   // bytes of a slice's payload
+    std::uint32_t capacity;  // slices
+    std::uint32_t area() const noexcept;
+    std::uint32_t stride() const noexcept;
+    std::uint64_t end() const noexcept;
+  };
+
+  enum class Outcome : std::uint8_t { kOk, kEmpty, kCorrupt };
+
+  // Bytes a list takes in the region.
+  static std::uint64_t Bytes(std::uint32_t payload, std::uint32_t capacity) noexcept;
+  // Writes a list into zeroed memory and links its first `linked` slices. The creator calls it.
+  static void Initialise(std::byte* region, const Geometry& geometry,
+                         std::uint32_t linked) noexcept;
+
+  SliceList(std::byte* region, const Geometry& geometry);
+
+  // Chooses the rule. `linked` slices are in the shared list. Called once, before any other call.
+  void Begin(ListRole role, std::uint32_t linked, bool creator);
+
+  // Takes one free slice. `offset` is its header's, from the start of the region.
+  Outcome Allocate(std::uint32_t& offset);
+  // The slice goes to the peer with an event: it will come back through the shared list.
+  void MarkLent(std::uint32_t offset) noexcept;
+  // The peer sent this slice. False when it may not: not on a stride, ours, or already borrowed.
+  [[nodiscard]] bool Borrow(std::uint32_t offset) noexcept;
+  // Gives back a slice we allocated but did not send, or one we borrowed.
+  [[nodiscard]] bool Free(std::uint32_t offset);
+
+  bool Contains(std::uint32_t offset) const noexcept;
+  const Geometry& geometry() const noexcept { return geometry_; }
+  ListRole role() const noexcept { return role_; }
+  // At all times allocated = freed + held + lent, for lists we allocate from.
+  std::uint64_t allocated() const noexcept { return allocated_; }
+  std::uint64_t freed() const noexcept { return freed_; }
+  // Not counting the one returned slice that the list keeps.
+  std::uint32_t lent() const noexcept { return role_ == ListRole::kOurs ? lent_ - 1 : lent_; }
+  std::uint32_t held() const noexcept { return held_; }
+  std::uint32_t borrowed() const noexcept { return borrowed_; }
+  std::uint32_t touched() const noexcept { return touched_; }
+
+  // Takes back what the peer has returned. kEmpty when that is nothing.
+  Outcome Reclaim();
+
+ private:
+  enum class State : std::uint8_t { kElsewhere, kFree, kHeld, kLent, kBorrowed };
+
+  std::byte* Header() const noexcept { return region_ + geometry_.header; }
+  std::byte* Slice(std::uint32_t index) const noexcept;
+  std::uint32_t Relative(std::uint32_t index) const noexcept { return index * geometry_.stride(); }
+  std::optional<std::uint32_t> IndexOf(std::uint32_t relative) const noexcept;
+  Outcome TakeShared(std::uint32_t& index);
+  void Append(std::uint32_t index) noexcept;
+  void Link(std::uint32_t previous, std::uint32_t next) noexcept;
+
+  std::byte* region_;
+  Geometry geometry_;
+  ListRole role_ = ListRole::kShared;
+  bool creator_ = true;
+  std::vector<State> states_;
+  std::vector<std::uint32_t> stack_;  // kOurs: free slices, the hottest last
+  std::uint32_t touched_ = 0;         // kOurs: slices [touched_, capacity) were never used
+  std::uint32_t head_ = 0;            // kOurs: index of the shared list's first slice
+  std::uint32_t tail_ = 0;            // kPeers: index of the shared list's last slice
+  std::uint64_t allocated_ = 0;
+  std::uint64_t freed_ = 0;
+  std::uint32_t lent_ = 0;
+  std::uint32_t held_ = 0;
+  std::uint32_t borrowed_ = 0;
+};
+
+}  // namespace shm

@@ -1,0 +1,30 @@
+#include "addon.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "doorman_object.h"
+#include "session_object.h"
+
+namespace shm {
+namespace {
+
+// probe(): why this kernel cannot do sealed shared memory, or an empty string.
+Napi::Value Probe(const Napi::CallbackInfo& info) {
+  std::string error;
+  Mapping::Create("shmesh.probe", 4096, error);
+  return Napi::String::New(info.Env(), error);
+}
+
+}  // namespace
+
+Addon::Addon(Napi::Env env, Napi::Object exports)
+    : turn_(std::make_shared<Turn>(env)),
+      session_constructor_(Napi::Persistent(SessionObject::Define(env))) {
+  exports.Set("Doorman", DoormanObject::Define(env));
+  exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
+}
+
+NODE_API_ADDON(Addon)
+
+}  // namespace shm

@@ -1,0 +1,105 @@
+#include "doorman_object.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "addon.h"
+#include "core/unix_socket.h"
+#include "session_object.h"
+
+namespace shm {
+namespace {
+
+constexpr int kBacklog = 511;
+
+}  // namespace
+
+Napi::Function DoormanObject::Define(Napi::Env env) {
+  return DefineClass(env, "Doorman",
+                     {InstanceMethod<&DoormanObject::Listen>("listen"),
+                      InstanceMethod<&DoormanObject::StopListening>("stopListening"),
+                      InstanceMethod<&DoormanObject::Connect>("connect"),
+                      InstanceMethod<&DoormanObject::Ref>("ref"),
+                      InstanceMethod<&DoormanObject::Unref>("unref")});
+}
+
+// new Doorman(onArrival(id, session | null, fd, error, errno))
+DoormanObject::DoormanObject(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      turn_(info.Env().GetInstanceData<Addon>()->turn()),
+      on_arrival_(Napi::Persistent(info[0].As<Napi::Function>())) {
+  async_ = turn_->handles().Open<uv_async_t>(this, [](uv_loop_t* loop, uv_async_t* async) {
+    return uv_async_init(loop, async, [](uv_async_t* signalled) {
+      static_cast<DoormanObject*>(signalled->data)->OnArrivals();
+    });
+  });
+  if (async_ == nullptr) throw Napi::Error::New(info.Env(), "the event loop is ending");
+  doorman_ = std::make_unique<Doorman>([async = async_] { uv_async_send(async); });
+  // The thread must end before the handle does, whoever closes it.
+  turn_->handles().BeforeClose(async_, [this] { doorman_.reset(); });
+}
+
+DoormanObject::~DoormanObject() { turn_->handles().Close(async_); }
+
+// listen(id, path, window): 0 or a negative errno.
+Napi::Value DoormanObject::Listen(const Napi::CallbackInfo& info) {
+  const int fd = ListenUnix(info[1].As<Napi::String>().Utf8Value(), kBacklog);
+  if (fd >= 0 && doorman_) {
+    doorman_->Listen(info[0].As<Napi::Number>().Uint32Value(), UniqueFd(fd),
+                     info[2].As<Napi::Number>().Uint32Value());
+  }
+  return Napi::Number::New(info.Env(), fd < 0 ? fd : 0);
+}
+
+Napi::Value DoormanObject::StopListening(const Napi::CallbackInfo& info) {
+  if (doorman_) doorman_->StopListening(info[0].As<Napi::Number>().Uint32Value());
+  return info.Env().Undefined();
+}
+
+// connect(id, path, memory, queueCapacity, window)
+Napi::Value DoormanObject::Connect(const Napi::CallbackInfo& info) {
+  ClientOptions options;
+  options.memory = static_cast<std::uint64_t>(info[2].As<Napi::Number>().Int64Value());
+  options.queue_capacity = info[3].As<Napi::Number>().Uint32Value();
+  options.window = info[4].As<Napi::Number>().Uint32Value();
+  if (doorman_) {
+    doorman_->Connect(info[0].As<Napi::Number>().Uint32Value(),
+                      info[1].As<Napi::String>().Utf8Value(), options);
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value DoormanObject::Ref(const Napi::CallbackInfo& info) {
+  if (doorman_) uv_ref(reinterpret_cast<uv_handle_t*>(async_));
+  return info.Env().Undefined();
+}
+
+Napi::Value DoormanObject::Unref(const Napi::CallbackInfo& info) {
+  if (doorman_) uv_unref(reinterpret_cast<uv_handle_t*>(async_));
+  return info.Env().Undefined();
+}
+
+void DoormanObject::OnArrivals() {
+  const Napi::HandleScope scope(Env());
+  for (Arrival& arrival : doorman_->TakeArrivals()) Deliver(std::move(arrival));
+}
+
+void DoormanObject::Deliver(Arrival arrival) {
+  const Napi::Env env = Env();
+  if (turn_->handles().ending()) return;
+  const Napi::HandleScope scope(env);
+  napi_value session = env.Null();
+  if (arrival.session) session = SessionObject::Wrap(env, std::move(arrival.session));
+  try {
+    on_arrival_.MakeCallback(
+        Value(), {Napi::Number::New(env, arrival.id), session,
+                  Napi::Number::New(env, arrival.plain.Release()),
+                  Napi::String::New(env, arrival.error),
+                  Napi::Number::New(env, arrival.connect_errno)});
+  } catch (const Napi::Error& error) {
+    napi_fatal_exception(env, error.Value());
+  }
+}
+
+}  // namespace shm

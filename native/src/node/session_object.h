@@ -1,0 +1,76 @@
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/session.h"
+#include "turn.h"
+
+namespace shm {
+
+// JavaScript: the native half of adapter/shmipc/session.ts; native/index.ts types it.
+//
+// Arguments of the methods called per message are converted, not validated: only our own TypeScript
+// calls them.
+class SessionObject : public Napi::ObjectWrap<SessionObject> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  // The JavaScript object takes the session over.
+  static Napi::Object Wrap(Napi::Env env, std::unique_ptr<Session> session);
+
+  explicit SessionObject(const Napi::CallbackInfo& info);
+  ~SessionObject() override;
+
+  // Called by Turn when the loop is about to sleep.
+  void EndTurn();
+
+ private:
+  Napi::Value Start(const Napi::CallbackInfo& info);
+  Napi::Value TakeControl(const Napi::CallbackInfo& info);
+  Napi::Value Memory(const Napi::CallbackInfo& info);
+  Napi::Value Describe(const Napi::CallbackInfo& info);
+  Napi::Value Allocate(const Napi::CallbackInfo& info);
+  Napi::Value Send(const Napi::CallbackInfo& info);
+  Napi::Value Write(const Napi::CallbackInfo& info);
+  Napi::Value Signal(const Napi::CallbackInfo& info);
+  Napi::Value Release(const Napi::CallbackInfo& info);
+  Napi::Value Poll(const Napi::CallbackInfo& info);
+  Napi::Value Statistics(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+
+  void OnWakeUp();
+  void Pump();
+  void Published();
+  void Flush();
+  void Enlist();
+  void Corrupt();
+  void Call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments);
+  void Abandon();
+  // `detach`: JavaScript may run and sees the memory go.
+  void Shut(bool detach);
+
+  std::unique_ptr<Session> session_;
+  std::shared_ptr<Turn> turn_;
+  uv_poll_t* poll_ = nullptr;
+  bool enlisted_ = false;
+  bool awake_ = false;       // the peer need not wake us
+  bool pumping_ = false;
+  bool from_loop_ = false;   // not inside a call from JavaScript
+  std::uint64_t unsent_since_ = 0;  // ns: when the first event without a wake-up was published
+  std::vector<SliceSpan> spans_;    // of the last Allocate
+
+  Napi::FunctionReference on_events_;
+  Napi::FunctionReference on_corrupt_;
+  Napi::FunctionReference on_polling_;
+  Napi::Reference<Napi::Uint32Array> words_reference_;
+  Napi::Reference<Napi::Uint32Array> spans_reference_;
+  Napi::Reference<Napi::ArrayBuffer> memory_;
+  std::span<std::uint32_t> words_;
+  std::span<std::uint32_t> span_words_;
+};
+
+}  // namespace shm
