@@ -22,7 +22,7 @@ const FORBIDDEN = [
   [/\.map$/, 'a source map without its sources'],
   [/(?<!\.d)\.[mc]?ts$/, 'a TypeScript source'],
   [/^native\/build/, 'a local build'],
-  [/^dist\/(scripts|examples|load-tests)\//, 'not part of the package']
+  [/^dist\/scripts\//, 'not part of the package']
 ]
 const PEERS = ['fastify@5', 'undici@7', 'jest@30']
 
