@@ -1,10 +1,11 @@
 /** Floor 1: shared-memory sessions and streams. Knows nothing of HTTP. */
 export { parseShmAddress } from './address.ts'
 export { type Availability, sharedMemory } from './availability.ts'
+export { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
 export { type ConnectOptions, connect, UnreachableError } from './connect.ts'
 export { type Connection, Link, type LinkStatistics } from './link.ts'
 export { type ListenOptions, listen, ShmListener } from './listener.ts'
 export { ShmSession } from './session.ts'
 export type { SessionStatistics } from './session-statistics.ts'
-export { socketDirectory } from './socket-directory.ts'
+export { defaultSocketPath, socketDirectory } from './socket-directory.ts'
 export { ShmStream } from './stream.ts'

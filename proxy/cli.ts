@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+/** Floor 5: `shmesh`. Finds the command; each command has a file of its own. */
+import { createRequire } from 'node:module'
+import { reportFailure, UsageError } from './cli/usage-error.ts'
+import { didYouMean } from './config/suggest.ts'
+
+const HELP = `shmesh: HTTP between a mesh proxy and the app beside it, through shared memory
+
+  shmesh proxy --config shmesh.yaml    run the mesh proxy
+  shmesh proxy --listen http://127.0.0.1:8080 --upstream shm:///run/shmesh/app.sock
+  shmesh demo                          compare no proxy, Unix socket and shared memory here
+
+  shmesh COMMAND --help                the options of a command
+  shmesh --version
+`
+
+/** Takes what follows the command's name; resolves to the exit code. */
+type Command = (args: string[]) => Promise<number>
+
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  proxy: async () => (await import('./cli/proxy-command.ts')).runProxy,
+  demo: async () => {
+    // Resolved at run time: floor 5 dispatches to the load tests and does not depend on them.
+    const module = new URL('../load-tests/demo/index.js', import.meta.url).href
+    return ((await import(module)) as { runDemo: Command }).runDemo
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(HELP)
+    return name === undefined ? 2 : 0
+  }
+  if (name === '--version' || name === '-v') {
+    process.stdout.write(`${version()}\n`)
+    return 0
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (load === undefined) {
+    const kind = name.startsWith('-') ? 'option' : 'command'
+    const valid = kind === 'option' ? ['--help', '--version'] : Object.keys(COMMANDS)
+    throw new UsageError(`unknown ${kind} "${name}"${didYouMean(name, valid)}`, 'shmesh --help')
+  }
+  return (await load())(rest)
+}
+
+function version(): string {
+  const manifest = createRequire(import.meta.url)('shmesh/package.json') as { version: string }
+  return manifest.version
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  process.exitCode = reportFailure(error)
+}

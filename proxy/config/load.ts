@@ -1,0 +1,83 @@
+/** Reads a configuration and says, with file, line and column, what is wrong with it. */
+import { readFileSync } from 'node:fs'
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import { ConfigError, type ConfigProblem } from './problem.ts'
+import { Resolver } from './resolve.ts'
+import type { ConfigDocument } from './schema.ts'
+import type { ProxyConfig } from './types.ts'
+import { validateDocument } from './validate.ts'
+
+/** @throws {ConfigError} when `file` cannot be read or used */
+export function loadConfig(file: string): ProxyConfig {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new ConfigError([`${file}: cannot be read: ${(error as Error).message}`], {
+      cause: error
+    })
+  }
+  return parseConfig(text, file)
+}
+
+/**
+ * @param text YAML, or JSON (which is YAML)
+ * @param source what the text came from; begins each line of the error
+ * @throws {ConfigError}
+ */
+export function parseConfig(text: string, source: string): ProxyConfig {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      document.errors.map((error) => `${position(source, lines, error.pos[0])}: ${error.message}`)
+    )
+  }
+  return resolveConfig(document.toJS() as unknown, (problem) =>
+    position(source, lines, findOffset(document, problem))
+  )
+}
+
+/**
+ * @param value a configuration as an object, of unknown shape
+ * @param locate what begins the line about a problem, such as `file:line:column`
+ * @throws {ConfigError}
+ */
+export function resolveConfig(
+  value: unknown,
+  locate: (problem: ConfigProblem) => string
+): ProxyConfig {
+  const misshapen = validateDocument(value)
+  if (misshapen.length > 0) throw toError(misshapen, locate)
+  const resolver = new Resolver()
+  const config = resolver.resolve(value as ConfigDocument)
+  if (resolver.problems.length > 0) throw toError(resolver.problems, locate)
+  return config
+}
+
+function toError(
+  problems: readonly ConfigProblem[],
+  locate: (problem: ConfigProblem) => string
+): ConfigError {
+  return new ConfigError(problems.map((problem) => `${locate(problem)}: ${problem.message}`))
+}
+
+function position(source: string, lines: LineCounter, offset: number): string {
+  const { line, col } = lines.linePos(offset)
+  return line === 0 ? source : `${source}:${line}:${col}`
+}
+
+/** Offset of the problem's key or value; of the nearest enclosing node when it has none. */
+function findOffset(document: Document, problem: ConfigProblem): number {
+  for (let length = problem.path.length; length >= 0; length--) {
+    const node =
+      length === 0 ? document.contents : document.getIn(problem.path.slice(0, length), true)
+    if (!isNode(node)) continue
+    if (problem.key !== undefined && length === problem.path.length && isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && key.value === problem.key)
+      if (isNode(pair?.key) && pair.key.range) return pair.key.range[0]
+    }
+    if (node.range) return node.range[0]
+  }
+  return 0
+}

@@ -1,0 +1,299 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import {
+  type Headers,
+  HttpParseError,
+  type MessageHandler,
+  type RequestHead,
+  RequestReader
+} from '../adapter/http1/index.ts'
+import type { ProxyContext } from './context.ts'
+import type { Watched } from './deadlines.ts'
+import { Exchange } from './exchange.ts'
+import { type Failure, failures } from './failure.ts'
+import type { Forwarding } from './headers.ts'
+import { Outgoing } from './outgoing.ts'
+import { refusal } from './reply.ts'
+import type { Leg } from './transport.ts'
+import type { Cluster } from './upstream/cluster.ts'
+
+/** How long a closed connection is still read, so that the client gets to see its last response. */
+const LINGER_MS = 2000
+/** How long a draining proxy waits for one more request on a connection that is idle. */
+const DRAIN_GRACE_MS = 200
+
+const NOTHING = Buffer.alloc(0)
+
+/** What a connection needs to know of the listener that accepted it. */
+export interface DownstreamOwner {
+  readonly context: ProxyContext
+  readonly headTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly idleTimeoutMs: number
+  /** Where a request goes, or why it goes nowhere. */
+  route(head: RequestHead): Cluster | Failure
+  /** Called once, when the connection is gone. */
+  closed(downstream: Downstream): void
+}
+
+/**
+ * One client connection. Requests are served one at a time, in the order they come; what a client
+ * pipelines behind the current one waits unparsed, and the connection is not read meanwhile.
+ */
+export class Downstream implements MessageHandler<RequestHead>, Watched {
+  readonly stream: Duplex
+  readonly out: Outgoing
+  readonly forwarding: Forwarding
+  /** `undefined` when the listener's address is not `shm://`. */
+  readonly leg: Leg | undefined
+  readonly #owner: DownstreamOwner
+  readonly #reader = new RequestReader(this)
+  #exchange: Exchange | undefined
+  /** Read, but not parsed yet. */
+  #held: Buffer | undefined
+  #parsing = false
+  #paused = false
+  /** Between two requests, with no byte of the next one. */
+  #idle = false
+  /** The client has sent all it will ever send. */
+  #ended = false
+  /** The last response has been written; what still comes is thrown away. */
+  #closing = false
+  #detached = false
+  #deadline: number
+  #progressAt: number
+
+  constructor(
+    stream: Duplex,
+    owner: DownstreamOwner,
+    forwarding: Forwarding,
+    leg: Leg | undefined
+  ) {
+    this.stream = stream
+    this.forwarding = forwarding
+    this.leg = leg
+    this.out = new Outgoing(stream)
+    this.#owner = owner
+    const { deadlines } = owner.context
+    deadlines.watch(this)
+    this.#progressAt = deadlines.now
+    this.#deadline = deadlines.now + owner.headTimeoutMs
+    stream.on('data', this.#onData)
+    stream.on('end', this.#onEnd)
+    stream.on('drain', this.#onDrain)
+    stream.on('close', this.#onClose)
+    // 'close' follows and does what is to be done; a client may reset whenever it likes.
+    stream.on('error', ignore)
+  }
+
+  get busy(): boolean {
+    return this.#exchange !== undefined
+  }
+
+  onHead(head: RequestHead): void {
+    const { context } = this.#owner
+    const target = this.#owner.route(head)
+    const cluster = 'pick' in target ? target : undefined
+    const exchange = new Exchange(context, this, head, cluster)
+    this.#exchange = exchange
+    if ('pick' in target) exchange.begin()
+    else exchange.fail(target)
+  }
+
+  onBody(chunk: Buffer): void {
+    this.#exchange?.requestBody(chunk)
+  }
+
+  onEnd(trailers: Headers): void {
+    this.#exchange?.requestEnd(trailers)
+  }
+
+  /** Something changed that this connection may have waited for. */
+  proceed(): void {
+    if (this.#parsing || this.#detached) return
+    this.#recycle()
+    const held = this.#held
+    if (held !== undefined && this.#ready()) {
+      this.#held = undefined
+      this.#parse(held)
+      return
+    }
+    if (this.#ended && this.#exchange === undefined && held === undefined) this.close()
+    this.#updateReading()
+  }
+
+  /** Ends the connection behind what has been written. Idempotent. */
+  close(): void {
+    if (this.#closing || this.#detached) return
+    this.#closing = true
+    this.#held = undefined
+    this.#deadline = performance.now() + LINGER_MS
+    this.out.flush()
+    this.stream.end()
+    this.#updateReading()
+  }
+
+  /** Breaks the connection, so that the client cannot take what it has got for a whole response. */
+  abort(): void {
+    this.#closing = true
+    const { stream } = this
+    if (stream instanceof Socket && stream.remoteAddress !== undefined) stream.resetAndDestroy()
+    else stream.destroy(new Error('the response was cut short'))
+  }
+
+  /** Gives the stream away; returns what was read of it behind the current request. */
+  detach(): Buffer {
+    this.#detached = true
+    this.stream.off('data', this.#onData)
+    this.stream.off('end', this.#onEnd)
+    this.stream.off('drain', this.#onDrain)
+    return this.#held ?? NOTHING
+  }
+
+  /** One more request is answered, if it comes soon; the response says that it is the last. */
+  drain(): void {
+    if (this.#exchange !== undefined || !(this.#idle || this.#reader.idle)) return
+    this.#deadline = Math.min(this.#deadline, performance.now() + DRAIN_GRACE_MS)
+  }
+
+  sweep(now: number): void {
+    if (this.#detached) return
+    const exchange = this.#exchange
+    if (exchange !== undefined && !this.#closing) {
+      exchange.sweep(now)
+      const limitMs = this.#owner.bodyTimeoutMs
+      const waiting = this.out.blocked || (!exchange.requestComplete && !this.#paused)
+      if (waiting && now - this.#progressAt > limitMs) this.#stop(failures.bodyTooSlow(limitMs))
+    } else if (now > this.#deadline) {
+      if (this.#closing) this.stream.destroy()
+      else if (this.#idle || this.#reader.idle) this.close()
+      else this.#stop(failures.headTooSlow(this.#owner.headTimeoutMs))
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#closing) return
+    this.#progressAt = this.#owner.context.deadlines.now
+    if (this.#held === undefined) this.#parse(chunk)
+    else this.#held = Buffer.concat([this.#held, chunk])
+  }
+
+  readonly #onEnd = (): void => {
+    this.#ended = true
+    if (this.#closing) return
+    if (this.#exchange?.requestComplete === false) {
+      this.stream.destroy()
+    } else if (this.#exchange === undefined && !this.#reader.idle) {
+      this.#stop(failures.truncated())
+    } else {
+      this.proceed()
+    }
+  }
+
+  readonly #onDrain = (): void => {
+    this.#progressAt = this.#owner.context.deadlines.now
+    this.#exchange?.downstreamDrained()
+    this.proceed()
+  }
+
+  readonly #onClose = (): void => {
+    this.#owner.context.deadlines.unwatch(this)
+    this.#closing = true
+    this.#held = undefined
+    this.#exchange?.downstreamClosed()
+    this.#exchange = undefined
+    this.#owner.closed(this)
+  }
+
+  #parse(chunk: Buffer): void {
+    this.#parsing = true
+    try {
+      this.#feed(chunk)
+    } catch (error) {
+      this.#parsing = false
+      this.#unreadable(error)
+      return
+    }
+    this.#parsing = false
+    this.#exchange?.flush()
+    this.out.flush()
+    this.#updateReading()
+  }
+
+  #feed(chunk: Buffer): void {
+    let at = 0
+    while (at < chunk.length && !this.#closing) {
+      if (!this.#ready()) {
+        this.#held = chunk.subarray(at)
+        return
+      }
+      if (this.#idle) {
+        this.#idle = false
+        this.#deadline = this.#owner.context.deadlines.now + this.#owner.headTimeoutMs
+      }
+      at = this.#reader.feed(chunk, at)
+      this.#recycle()
+    }
+  }
+
+  /** More input may be parsed: the current request's, or the next one when nothing is in its way. */
+  #ready(): boolean {
+    if (this.#closing) return false
+    return this.#exchange === undefined ? !this.out.blocked : !this.#exchange.requestComplete
+  }
+
+  /** Makes way for the next request when the current one has ended. */
+  #recycle(): void {
+    const exchange = this.#exchange
+    if (exchange === undefined || !exchange.settled) return
+    this.#exchange = undefined
+    if (exchange.reply.closes) {
+      this.close()
+      return
+    }
+    const { context, idleTimeoutMs } = this.#owner
+    this.#reader.reset()
+    this.#idle = true
+    this.#deadline = context.deadlines.now + (context.draining ? DRAIN_GRACE_MS : idleTimeoutMs)
+  }
+
+  #unreadable(error: unknown): void {
+    if (error instanceof HttpParseError) {
+      const { status, message } = error
+      this.#stop({ reason: 'request_malformed', status, message })
+      return
+    }
+    this.#owner.context.log.error({ err: error }, 'a request failed inside the proxy')
+    this.#stop(failures.internal())
+  }
+
+  /** Nothing more can be read from this client: answers what can be answered, then closes. */
+  #stop(failure: Failure): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      this.#owner.context.counters.refused(failure)
+      this.out.text(refusal(failure))
+    } else if (!exchange.reply.done) {
+      exchange.reply.closes = true
+      exchange.fail(failure)
+    }
+    this.close()
+  }
+
+  #updateReading(): void {
+    const paused = !this.#closing && !this.#readable()
+    if (paused === this.#paused) return
+    this.#paused = paused
+    if (paused) this.stream.pause()
+    else this.stream.resume()
+  }
+
+  #readable(): boolean {
+    if (this.#held !== undefined) return false
+    const exchange = this.#exchange
+    if (exchange === undefined) return !this.out.blocked
+    return exchange.requestComplete || exchange.takesBody
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,102 @@
+import type { FailureReason } from './counters.ts'
+
+/** Why an exchange cannot go on as the client wished: what is answered, counted and logged. */
+export interface Failure {
+  readonly reason: FailureReason
+  /** What is answered when no part of a response has been sent yet. */
+  readonly status: number
+  /** One sentence for people. */
+  readonly message: string
+}
+
+/** The failures whose text does not depend on an error of the moment. */
+export const failures = {
+  loop: (): Failure => ({
+    reason: 'loop_detected',
+    status: 508,
+    message: 'the request has passed through too many shmesh proxies: it is going round in circles'
+  }),
+  internal: (): Failure => ({
+    reason: 'internal',
+    status: 500,
+    message: 'the proxy failed; its log has the error'
+  }),
+  clientGone: (): Failure => ({
+    reason: 'client_gone',
+    status: 499,
+    message: 'the client closed the connection before it had its response'
+  }),
+  truncated: (): Failure => ({
+    reason: 'request_malformed',
+    status: 400,
+    message: 'the connection ended in the head of a request'
+  }),
+  connectRefused: (): Failure => ({
+    reason: 'request_refused',
+    status: 501,
+    message: 'CONNECT is not supported'
+  }),
+  tlsTarget: (): Failure => ({
+    reason: 'request_refused',
+    status: 501,
+    message: 'TLS is not built yet: an https:// target cannot be sent on'
+  }),
+  ambiguousPath: (): Failure => ({
+    reason: 'request_refused',
+    status: 400,
+    message: 'the path has dot segments, encoded slashes or backslashes, which routes cannot match'
+  }),
+  noPath: (): Failure => ({
+    reason: 'no_route',
+    status: 404,
+    message: 'no route matches the path of the request'
+  }),
+  noHost: (host: string, status: 404 | 502): Failure => ({
+    reason: 'no_route',
+    status,
+    message: `no route matches the host "${host}"`
+  }),
+  noEndpoint: (host: string): Failure => ({
+    reason: 'no_route',
+    status: 502,
+    message: `there is no endpoint for the host "${host}"`
+  }),
+  overloaded: (label: string): Failure => ({
+    reason: 'upstream_overloaded',
+    status: 503,
+    message: `upstream ${label} has no free connection`
+  }),
+  timeout: (label: string, what: 'begin' | 'finish', limitMs: number): Failure => ({
+    reason: 'upstream_timeout',
+    status: 504,
+    message: `upstream ${label} did not ${what} its response within ${limitMs} ms`
+  }),
+  earlySwitch: (label: string): Failure => ({
+    reason: 'upstream_malformed',
+    status: 502,
+    message: `upstream ${label} switched protocols before it had the whole request`
+  }),
+  headTooSlow: (limitMs: number): Failure => ({
+    reason: 'request_timeout',
+    status: 408,
+    message: `the head of the request did not arrive within ${limitMs} ms`
+  }),
+  bodyTooSlow: (limitMs: number): Failure => ({
+    reason: 'request_timeout',
+    status: 408,
+    message: `no byte moved to or from the client for ${limitMs} ms`
+  }),
+  drainDeadline: (): Failure => ({
+    reason: 'drain_deadline',
+    status: 503,
+    message: 'the proxy is shutting down and could not wait any longer'
+  })
+} as const
+
+/** The message, with the code where it is not already part of it. */
+export function describeError(error: Error): string {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === undefined || error.message.includes(code)
+    ? error.message
+    : `${code}: ${error.message}`
+}

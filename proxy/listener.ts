@@ -1,0 +1,197 @@
+/** Binds one configured address and turns what arrives there into downstream connections. */
+import { once } from 'node:events'
+import { createServer, type Server, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { originForm, type RequestHead } from '../adapter/http1/index.ts'
+import {
+  type ClaimedPath,
+  type ClaimOptions,
+  claimPath,
+  listen,
+  type ShmListener
+} from '../adapter/shmipc/index.ts'
+import type { ListenerConfig } from './config/types.ts'
+import type { ProxyContext } from './context.ts'
+import { Downstream, type DownstreamOwner } from './downstream.ts'
+import { type Failure, failures } from './failure.ts'
+import { RouteTable } from './routes.ts'
+import { Leg } from './transport.ts'
+import type { Cluster } from './upstream/cluster.ts'
+
+/** An address that is bound. */
+interface Binding {
+  /** As a URL, with the port that was really bound. */
+  readonly address: string
+  /** No new connections; the path disappears. Those that are open stay. */
+  stop(): Promise<void>
+  /** Ends what connections share; they are closed themselves before. */
+  destroy(): void
+}
+
+export class Listener implements DownstreamOwner {
+  readonly context: ProxyContext
+  readonly headTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly #config: ListenerConfig
+  readonly #routes: RouteTable<Cluster>
+  readonly #connections = new Set<Downstream>()
+  #binding: Binding | undefined
+  #emptied: (() => void) | undefined
+
+  constructor(
+    config: ListenerConfig,
+    context: ProxyContext,
+    findCluster: (name: string) => Cluster
+  ) {
+    this.context = context
+    this.headTimeoutMs = config.headTimeoutMs
+    this.bodyTimeoutMs = config.bodyTimeoutMs
+    this.idleTimeoutMs = config.idleTimeoutMs
+    this.#config = config
+    this.#routes = new RouteTable(config.routes, findCluster)
+  }
+
+  get name(): string {
+    return this.#config.name
+  }
+
+  /** Empty until {@link listen} has resolved. */
+  get address(): string {
+    return this.#binding?.address ?? ''
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** @throws the system's error, or a `ShmError`; nothing is bound then */
+  async listen(): Promise<void> {
+    const { address } = this.#config
+    if (address.kind === 'http') {
+      this.#binding = await this.#listenTcp(address.host, address.port)
+    } else if (address.kind === 'unix') {
+      this.#binding = await this.#listenUnix(address.path)
+    } else {
+      this.#binding = await this.#listenShm(address.path)
+    }
+  }
+
+  route(head: RequestHead): Cluster | Failure {
+    if (head.method === 'CONNECT') return failures.connectRefused()
+    if (/^https:/i.test(head.target)) return failures.tlsTarget()
+    const result = this.#routes.find(head.host, originForm(head.method, head.target))
+    if (result.cluster !== undefined) return result.cluster
+    if (result.unmatched === 'path') return failures.noPath()
+    if (result.unmatched === 'ambiguous path') return failures.ambiguousPath()
+    return failures.noHost(head.host, this.#config.direction === 'inbound' ? 404 : 502)
+  }
+
+  closed(downstream: Downstream): void {
+    this.#connections.delete(downstream)
+    if (this.#connections.size === 0) this.#emptied?.()
+  }
+
+  /** Stops accepting and lets every connection end after the response it is in, or may begin. */
+  async drain(): Promise<void> {
+    await this.#binding?.stop()
+    for (const connection of this.#connections) connection.drain()
+    if (this.#connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#emptied = resolve
+      })
+    }
+    this.#binding?.destroy()
+  }
+
+  /** Stops accepting and breaks every connection. */
+  destroy(): void {
+    void this.#binding?.stop()
+    for (const connection of [...this.#connections]) connection.abort()
+    this.#binding?.destroy()
+  }
+
+  async #listenTcp(host: string, port: number): Promise<Binding> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true })
+    server.listen({ host, port })
+    await this.#serve(server)
+    const bound = server.address()
+    const actual = typeof bound === 'object' && bound !== null ? bound.port : port
+    const shown = host.includes(':') ? `[${host}]` : host
+    return {
+      address: `http://${shown}:${actual}`,
+      stop: () => stopServer(server),
+      destroy: nothing
+    }
+  }
+
+  async #listenUnix(path: string): Promise<Binding> {
+    const claim: ClaimedPath = await claimPath(path, this.#claimOptions())
+    const server = createServer({ allowHalfOpen: true })
+    try {
+      server.listen({ path: claim.bindPath })
+      await this.#serve(server)
+      await claim.publish()
+    } catch (error) {
+      claim.release()
+      server.close()
+      throw error
+    }
+    return {
+      address: `unix://${path}`,
+      stop: () => {
+        claim.release()
+        return stopServer(server)
+      },
+      destroy: nothing
+    }
+  }
+
+  async #listenShm(path: string): Promise<Binding> {
+    const listener: ShmListener = await listen({ path, ...this.#claimOptions() })
+    listener.on('stream', (stream) => this.#accept(stream, new Leg(stream, 'shm')))
+    listener.on('connection', (socket) => this.#accept(socket, new Leg(socket, 'socket')))
+    listener.on('refused', (reason) => {
+      this.context.log.warn({ listener: this.name, reason }, 'a shared-memory handshake failed')
+    })
+    return {
+      address: `shm://${path}`,
+      stop: () => listener.close(),
+      destroy: () => {
+        for (const session of listener.sessions) session.destroy()
+      }
+    }
+  }
+
+  #claimOptions(): ClaimOptions {
+    const { takeover, mode, group } = this.#config
+    return { takeover, mode, group }
+  }
+
+  async #serve(server: Server): Promise<void> {
+    server.on('connection', (socket) => this.#accept(socket, undefined))
+    await once(server, 'listening')
+    // Out of file descriptors: this client is lost, the listener is not.
+    server.on('error', (error) => {
+      this.context.log.error({ err: error, listener: this.name }, 'could not accept a connection')
+    })
+  }
+
+  #accept(stream: Duplex, leg: Leg | undefined): void {
+    this.context.counters.accepted++
+    stream.allowHalfOpen = true
+    const address = stream instanceof Socket ? (stream.remoteAddress ?? '') : ''
+    const remoteAddress = address.startsWith('::ffff:') ? address.slice(7) : address
+    const forwarding = { remoteAddress, trusted: this.#config.trustForwarded }
+    this.#connections.add(new Downstream(stream, this, forwarding, leg))
+    if (stream.isPaused()) stream.resume()
+  }
+}
+
+function stopServer(server: Server): Promise<void> {
+  // Its callback waits for the last connection to end; those are waited for one by one.
+  server.close()
+  return Promise.resolve()
+}
+
+function nothing(): void {}

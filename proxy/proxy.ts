@@ -1,0 +1,177 @@
+import type { Logger } from 'pino'
+import { ShmError } from '../adapter/errors.ts'
+import { Admin } from './admin.ts'
+import { PASSTHROUGH } from './config/resolve.ts'
+import type { ListenerConfig, ProxyConfig } from './config/types.ts'
+import type { ProxyContext } from './context.ts'
+import { Counters } from './counters.ts'
+import { Deadlines } from './deadlines.ts'
+import { Listener } from './listener.ts'
+import { type ProxyStatistics, reportStatistics } from './statistics.ts'
+import { type Cluster, StaticCluster } from './upstream/cluster.ts'
+import { PassthroughCluster } from './upstream/passthrough.ts'
+
+export interface ProxyLogs {
+  readonly log: Logger
+  /** Where the access log goes when the configuration turns it on. */
+  readonly accessLog: Logger
+}
+
+/** Something bound: a listener by its name, or `admin` or `health`. */
+export interface BoundAddress {
+  readonly name: string
+  /** With the port that was really bound. */
+  readonly address: string
+}
+
+const PASSTHROUGH_DEFAULTS = {
+  connectTimeoutMs: 1000,
+  queueTimeoutMs: 5000,
+  headTimeoutMs: 0,
+  requestTimeoutMs: 0,
+  idleTimeoutMs: 30_000,
+  retries: 2,
+  retryBufferBytes: 2 * 1024 * 1024,
+  connections: 1024,
+  pending: 1024
+} as const
+
+/** A running proxy. Made by {@link createProxy}. */
+export class MeshProxy {
+  readonly #config: ProxyConfig
+  readonly #context: ProxyContext
+  readonly #clusters = new Map<string, Cluster>()
+  readonly #listeners: readonly Listener[]
+  readonly #admins: Admin[] = []
+  #ready = false
+  #drained: Promise<boolean> | undefined
+  #drainRequested: (() => void) | undefined
+
+  /** @internal */
+  constructor(config: ProxyConfig, logs: ProxyLogs) {
+    this.#config = config
+    this.#context = {
+      log: logs.log,
+      accessLog: config.accessLog ? logs.accessLog : undefined,
+      counters: new Counters(),
+      deadlines: new Deadlines(),
+      transportHeader: config.transportHeader,
+      draining: false
+    }
+    for (const cluster of config.clusters) {
+      this.#clusters.set(cluster.name, new StaticCluster(cluster, this.#context))
+    }
+    const passthrough = new PassthroughCluster(PASSTHROUGH_DEFAULTS, this.#context)
+    this.#clusters.set(PASSTHROUGH, passthrough)
+    this.#listeners = config.listeners.map((listener) => this.#createListener(listener))
+  }
+
+  /** Accepting, and not about to stop. */
+  get ready(): boolean {
+    return this.#ready && !this.#context.draining
+  }
+
+  get config(): ProxyConfig {
+    return this.#config
+  }
+
+  get addresses(): BoundAddress[] {
+    return [...this.#listeners, ...this.#admins].map(({ name, address }) => ({ name, address }))
+  }
+
+  statistics(): ProxyStatistics {
+    return reportStatistics(this.#context, this.#listeners, [...this.#clusters.values()])
+  }
+
+  /** @internal Called by POST /drain: like a SIGTERM, it is for whoever runs the proxy to act on. */
+  onDrainRequested(listener: () => void): void {
+    this.#drainRequested = listener
+  }
+
+  /** @internal */
+  requestDrain(): void {
+    if (this.#drainRequested !== undefined) this.#drainRequested()
+    else void this.drain()
+  }
+
+  /** @internal */
+  async listen(): Promise<void> {
+    try {
+      for (const listener of this.#listeners) await bind(listener)
+      for (const kind of ['admin', 'health'] as const) {
+        const address = this.#config[kind]
+        if (address === undefined) continue
+        const admin = new Admin(kind, address, this, this.#context.log)
+        this.#admins.push(admin)
+        await bind(admin)
+      }
+    } catch (error) {
+      this.destroy()
+      throw error
+    }
+    this.#ready = true
+  }
+
+  /**
+   * Not ready any more, no new connections, and every connection ends after its response. Resolves
+   * when all is closed: with false when `drainTimeout` passed first and what was left was cut off.
+   */
+  drain(): Promise<boolean> {
+    this.#drained ??= this.#drain()
+    return this.#drained
+  }
+
+  /** Breaks everything that is open. Synchronous: it may be the last thing a process does. */
+  destroy(): void {
+    this.#context.draining = true
+    for (const listener of this.#listeners) listener.destroy()
+    for (const cluster of this.#clusters.values()) cluster.destroy()
+    for (const admin of this.#admins) admin.destroy()
+  }
+
+  async #drain(): Promise<boolean> {
+    this.#context.draining = true
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), this.#config.drainTimeoutMs)
+    })
+    const drained = Promise.all(this.#listeners.map((listener) => listener.drain()))
+    const inTime = await Promise.race([drained.then(() => true), deadline])
+    clearTimeout(timer)
+    this.destroy()
+    return inTime
+  }
+
+  #createListener(config: ListenerConfig): Listener {
+    return new Listener(config, this.#context, (name) => {
+      const cluster = this.#clusters.get(name)
+      if (cluster === undefined) {
+        throw new ShmError('SHM_ERR_CONFIG', `there is no cluster "${name}"`)
+      }
+      return cluster
+    })
+  }
+}
+
+/**
+ * Starts a proxy: every listener, and the admin and health servers, are bound when it resolves.
+ *
+ * @throws {ShmError} naming the listener and what is in its way; nothing is left bound then
+ */
+export async function createProxy(config: ProxyConfig, logs: ProxyLogs): Promise<MeshProxy> {
+  const proxy = new MeshProxy(config, logs)
+  await proxy.listen()
+  return proxy
+}
+
+async function bind(bound: { readonly name: string; listen(): Promise<void> }): Promise<void> {
+  try {
+    await bound.listen()
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = { EADDRINUSE: 'SHM_ERR_ADDRESS_IN_USE', EACCES: 'SHM_ERR_PERMISSION' } as const
+    const kind =
+      error instanceof ShmError ? error.code : (why[code as keyof typeof why] ?? undefined)
+    throw new ShmError(kind ?? 'SHM_ERR_ADDRESS', `${bound.name}: ${message}`, { cause: error })
+  }
+}

@@ -1,0 +1,143 @@
+/** The response a client gets: an upstream's, reframed for this client, or one of our own. */
+import {
+  type Framing,
+  type Headers,
+  LAST_CHUNK,
+  type RequestHead,
+  type ResponseHead,
+  writeResponseHead,
+  writeTrailers
+} from '../adapter/http1/index.ts'
+import type { TransportLabel } from './counters.ts'
+import type { Failure } from './failure.ts'
+import { responseHeaders, trailerFields } from './headers.ts'
+import type { Outgoing } from './outgoing.ts'
+
+const CHUNKED: Framing = { kind: 'chunked' }
+const CLOSE: Framing = { kind: 'close' }
+
+export class Reply {
+  /** The final head has been written. */
+  started = false
+  /** The last byte has been written. */
+  done = false
+  /** The connection ends with this response. */
+  closes: boolean
+  /** An interim 100 told the client to send its body. */
+  continued = false
+  status = 0
+  /** Body bytes written, without framing. */
+  bytes = 0
+  readonly #request: RequestHead
+  readonly #out: Outgoing
+  #framing: Framing = CLOSE
+
+  constructor(request: RequestHead, out: Outgoing) {
+    this.#request = request
+    this.#out = out
+    this.closes = !request.keepAlive
+  }
+
+  /** A 1xx head other than 101. HTTP/1.0 clients do not know them (RFC 9110 15.2). */
+  interim(head: ResponseHead): void {
+    if (this.#request.version === 0) return
+    if (head.status === 100) this.continued = true
+    const { headers } = responseHeaders(head, head.framing, undefined)
+    this.#out.text(writeResponseHead(head.status, head.reason, headers))
+  }
+
+  /** Returns the upstream's Keep-Alive value. */
+  head(head: ResponseHead, transport: TransportLabel | undefined): string {
+    this.started = true
+    this.status = head.status
+    this.#framing = this.#frame(head.framing)
+    const { headers, keepAlive } = responseHeaders(head, this.#framing, transport)
+    this.#pushConnection(headers, head.status)
+    this.#out.text(writeResponseHead(head.status, head.reason, headers))
+    return keepAlive
+  }
+
+  body(chunk: Buffer): void {
+    this.bytes += chunk.length
+    if (this.#framing.kind === 'chunked') this.#out.chunked(chunk)
+    else this.#out.data(chunk)
+  }
+
+  end(trailers: Headers): void {
+    this.done = true
+    if (this.#framing.kind !== 'chunked') return
+    const fields = trailerFields(trailers)
+    this.#out.text(fields.length === 0 ? LAST_CHUNK : writeTrailers(fields))
+  }
+
+  /** Answers in the upstream's place. Nothing of a final response may have been written. */
+  fail(failure: Failure): void {
+    this.started = true
+    this.done = true
+    this.status = failure.status
+    const headers = failureHeaders(failure)
+    this.#pushConnection(headers, failure.status)
+    const body = this.#request.method === 'HEAD' ? '' : failureBody(failure)
+    this.bytes = body.length
+    this.#out.text(writeResponseHead(failure.status, phrase(failure.status), headers) + body)
+  }
+
+  /** The body's end must be known without the connection's, unless the client is too old for that. */
+  #frame(framing: Framing): Framing {
+    if (framing.kind !== 'close' && framing.kind !== 'chunked') return framing
+    if (this.#request.version === 1) return CHUNKED
+    this.closes = true
+    return CLOSE
+  }
+
+  #pushConnection(headers: Headers, status: number): void {
+    if (status === 101) headers.push('Connection', 'Upgrade')
+    else if (status === 426) headers.push('Connection', this.closes ? 'close, Upgrade' : 'Upgrade')
+    else if (this.closes) headers.push('Connection', 'close')
+    else if (this.#request.version === 0) headers.push('Connection', 'keep-alive')
+  }
+}
+
+/** A whole response to what could not be read as a request; the connection must then be closed. */
+export function refusal(failure: Failure): string {
+  const headers = [...failureHeaders(failure), 'Connection', 'close']
+  return writeResponseHead(failure.status, phrase(failure.status), headers) + failureBody(failure)
+}
+
+function failureHeaders(failure: Failure): Headers {
+  return [
+    'Date',
+    new Date().toUTCString(),
+    'Content-Type',
+    'text/plain; charset=utf-8',
+    'Content-Length',
+    String(failureBody(failure).length),
+    'X-Shmesh-Reason',
+    failure.reason
+  ]
+}
+
+/** Written as Latin-1: a message may quote a path in another script. */
+function failureBody(failure: Failure): string {
+  return `${Buffer.from(failure.message).toString('latin1')}\n`
+}
+
+const PHRASES: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
+  508: 'Loop Detected'
+}
+
+function phrase(status: number): string {
+  return PHRASES[status] ?? ''
+}

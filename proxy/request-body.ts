@@ -1,0 +1,82 @@
+import { type Headers, LAST_CHUNK, writeTrailers } from '../adapter/http1/index.ts'
+import { trailerFields } from './headers.ts'
+import type { Outgoing } from './outgoing.ts'
+
+/** A body in more pieces than this is not worth keeping: the bookkeeping outweighs the bytes. */
+const MAX_CHUNKS = 4096
+
+/**
+ * A request's body: what has not been sent yet, and what is kept to be sent once more. Chunks are
+ * kept by reference. What waits to be sent the first time is bounded because the client is not read
+ * meanwhile.
+ */
+export class RequestBody {
+  /** The last byte has come from the client. */
+  complete = false
+  readonly #chunked: boolean
+  readonly #limitBytes: number
+  #chunks: Buffer[] = []
+  #bytes = 0
+  #keeping = true
+  #lost = false
+  #trailers: Headers = []
+
+  /** @param limitBytes once more than this has been sent, nothing is kept */
+  constructor(chunked: boolean, limitBytes: number) {
+    this.#chunked = chunked
+    this.#limitBytes = limitBytes
+  }
+
+  /** Everything that came so far can be sent again. */
+  get replayable(): boolean {
+    return !this.#lost
+  }
+
+  /** @param out where it goes at once; `undefined` while there is no connection */
+  add(chunk: Buffer, out: Outgoing | undefined): void {
+    if (out !== undefined) this.#write(chunk, out)
+    if (out !== undefined && !this.#keeping) {
+      this.#lost = true
+      return
+    }
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    if (out !== undefined) this.#forgetSurplus()
+  }
+
+  end(trailers: Headers, out: Outgoing | undefined): void {
+    this.complete = true
+    this.#trailers = trailers
+    if (out !== undefined) this.#writeEnd(out)
+  }
+
+  /** Sends everything that came so far, the first time or once more. */
+  sendAll(out: Outgoing): void {
+    for (const chunk of this.#chunks) this.#write(chunk, out)
+    if (this.complete) this.#writeEnd(out)
+    this.#forgetSurplus()
+  }
+
+  /** What has been sent will not be sent again. */
+  forget(): void {
+    this.#keeping = false
+    if (this.#chunks.length === 0) return
+    this.#lost = true
+    this.#chunks = []
+  }
+
+  #forgetSurplus(): void {
+    if (this.#bytes > this.#limitBytes || this.#chunks.length > MAX_CHUNKS) this.forget()
+  }
+
+  #write(chunk: Buffer, out: Outgoing): void {
+    if (this.#chunked) out.chunked(chunk)
+    else out.data(chunk)
+  }
+
+  #writeEnd(out: Outgoing): void {
+    if (!this.#chunked) return
+    const trailers = trailerFields(this.#trailers)
+    out.text(trailers.length === 0 ? LAST_CHUNK : writeTrailers(trailers))
+  }
+}

@@ -1,0 +1,219 @@
+import type { Duplex } from 'node:stream'
+import {
+  type Headers,
+  HttpParseError,
+  type MessageHandler,
+  type ResponseHead,
+  ResponseReader
+} from '../../adapter/http1/index.ts'
+import { describeError, type Failure } from '../failure.ts'
+import { Outgoing } from '../outgoing.ts'
+import type { Leg } from '../transport.ts'
+import type { Endpoint } from './endpoint.ts'
+
+/** The request a connection is busy with. Called from within the connection's events. */
+export interface ResponseTaker {
+  /** The whole request has been handed to the connection. */
+  readonly requestSent: boolean
+  responseHead(head: ResponseHead): void
+  responseBody(chunk: Buffer): void
+  /** Everything parsed from one piece of input has been told: write it out. */
+  responseFlush(): void
+  /** The response is complete. The connection still belongs to it: ask what it needs to know. */
+  responseEnd(connection: UpstreamConnection, trailers: Headers): void
+  /** The connection serves others now, or is gone: go on with what comes next. */
+  responseSettled(): void
+  /** After 101: the connection is the taker's alone, with the bytes read too far. */
+  responseTunnel(connection: UpstreamConnection, rest: Buffer): void
+  upstreamFailed(connection: UpstreamConnection, failure: Failure): void
+  upstreamDrained(): void
+  /** Something in the proxy itself is wrong. */
+  internalError(error: unknown): void
+}
+
+/** One connection to an endpoint: it carries one request at a time, and is reused. */
+export class UpstreamConnection implements MessageHandler<ResponseHead> {
+  readonly stream: Duplex
+  readonly endpoint: Endpoint
+  /** `undefined` when the endpoint's address is not `shm://`. */
+  readonly leg: Leg | undefined
+  readonly out: Outgoing
+  /** Requests answered so far; a connection that has served may be closed by the peer any time. */
+  served = 0
+  /** While idle: when it is closed, on the coarse clock. */
+  idleUntil = 0
+  /** How long it may idle, in milliseconds; less than configured when the peer asks for less. */
+  idleLimitMs: number = Number.POSITIVE_INFINITY
+  readonly #reader = new ResponseReader(this)
+  #taker: ResponseTaker | undefined
+  #responding = false
+  #keepAlive = false
+  #keepAliveValue = ''
+  #tunnel = false
+  #trailers: Headers | undefined
+  #error: Error | undefined
+
+  constructor(stream: Duplex, leg: Leg | undefined, endpoint: Endpoint) {
+    this.stream = stream
+    this.leg = leg
+    this.endpoint = endpoint
+    this.out = new Outgoing(stream)
+    stream.on('data', this.#onData)
+    stream.on('end', this.#onEnd)
+    stream.on('drain', this.#onDrain)
+    stream.on('error', this.#onError)
+    stream.on('close', this.#onClose)
+  }
+
+  /** A byte of the response to the current request has arrived. */
+  get responding(): boolean {
+    return this.#responding
+  }
+
+  /** @param upgrade the protocols the request offers to switch to */
+  begin(taker: ResponseTaker, method: string, upgrade: string | undefined): void {
+    this.#taker = taker
+    this.#responding = false
+    this.leg?.begin()
+    this.#reader.expect(method, { upgrade })
+  }
+
+  /** @param keepAlive the peer's Keep-Alive: idling longer than its `timeout` (seconds) is a race */
+  limitIdle(keepAlive: string): void {
+    if (keepAlive === this.#keepAliveValue) return
+    this.#keepAliveValue = keepAlive
+    const seconds = /(?:^|[,; ])timeout=(\d+)/i.exec(keepAlive)?.[1]
+    this.idleLimitMs =
+      seconds === undefined ? Number.POSITIVE_INFINITY : Number(seconds) * 1000 - 1000
+  }
+
+  /** The taker has lost interest; what the upstream still sends is not read. */
+  abandon(): void {
+    this.#taker = undefined
+    this.destroy()
+  }
+
+  destroy(): void {
+    this.stream.destroy()
+    this.endpoint.removed(this)
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#keepAlive = head.keepAlive
+    this.#tunnel = head.framing.kind === 'tunnel'
+    this.#taker?.responseHead(head)
+  }
+
+  onBody(chunk: Buffer): void {
+    this.#taker?.responseBody(chunk)
+  }
+
+  onEnd(trailers: Headers): void {
+    this.#trailers = trailers
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    const taker = this.#taker
+    // Bytes nobody asked for would be read as the answer to the next request.
+    if (taker === undefined) {
+      this.destroy()
+      return
+    }
+    this.#responding = true
+    let read: number
+    try {
+      read = this.#reader.feed(chunk, 0)
+    } catch (error) {
+      this.#unreadable(error)
+      return
+    }
+    if (this.#trailers !== undefined) this.#complete(this.#trailers, read === chunk.length)
+    else if (this.#tunnel && this.#taker !== undefined) this.#handOver(chunk.subarray(read))
+    else taker.responseFlush()
+  }
+
+  #complete(trailers: Headers, exact: boolean): void {
+    const taker = this.#taker
+    this.#trailers = undefined
+    this.#taker = undefined
+    this.served++
+    // The taker may have left in the middle of this input.
+    if (taker === undefined) {
+      this.destroy()
+      return
+    }
+    taker.responseEnd(this, trailers)
+    this.endpoint.release(this, this.#keepAlive && exact && taker.requestSent)
+    taker.responseSettled()
+  }
+
+  #handOver(rest: Buffer): void {
+    const taker = this.#taker as ResponseTaker
+    this.#taker = undefined
+    this.stream.off('data', this.#onData)
+    this.stream.off('end', this.#onEnd)
+    this.stream.off('drain', this.#onDrain)
+    taker.responseTunnel(this, rest)
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#taker === undefined) {
+      this.destroy()
+      return
+    }
+    this.#keepAlive = false
+    try {
+      this.#reader.finish()
+    } catch {
+      this.#failed()
+      return
+    }
+    if (this.#trailers !== undefined) this.#complete(this.#trailers, true)
+    else this.#failed()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#taker?.upstreamDrained()
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#error = error
+  }
+
+  readonly #onClose = (): void => {
+    this.endpoint.removed(this)
+    this.#failed()
+  }
+
+  #failed(): void {
+    const cause =
+      this.#error === undefined ? 'it closed the connection' : describeError(this.#error)
+    const when = this.#responding ? 'in the middle of the response' : 'before it answered'
+    this.#fail({
+      reason: 'upstream_reset',
+      status: 502,
+      message: `upstream ${this.endpoint.label} failed ${when}: ${cause}`
+    })
+  }
+
+  #unreadable(error: unknown): void {
+    if (!(error instanceof HttpParseError)) {
+      const taker = this.#taker
+      this.abandon()
+      taker?.internalError(error)
+      return
+    }
+    this.#fail({
+      reason: 'upstream_malformed',
+      status: 502,
+      message: `upstream ${this.endpoint.label} sent no valid HTTP/1.1 response: ${error.message}`
+    })
+  }
+
+  #fail(failure: Failure): void {
+    const taker = this.#taker
+    this.#taker = undefined
+    this.destroy()
+    taker?.upstreamFailed(this, failure)
+  }
+}
