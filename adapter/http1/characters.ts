@@ -19,6 +19,10 @@ export const TOKEN: Uint8Array = table(`${ALPHANUMERIC}!#$%&'*+-.^_\`|~`)
 /** 1 for each character of `reg-name` (RFC 3986 3.2.2) but the comma, which splits lists. */
 export const REG_NAME: Uint8Array = table(`${ALPHANUMERIC}-._~%!$&'()*+;=`)
 
+/** 1 for visible ASCII but `#`, and for raw bytes above ASCII, which browsers and curl send. */
+export const TARGET: Uint8Array = new Uint8Array(256)
+for (let byte = SP + 1; byte < 256; byte++) TARGET[byte] = byte === 0x23 || byte === 0x7f ? 0 : 1
+
 /** The value of a hexadecimal digit plus one; 0 for every other byte. */
 export const HEX: Uint8Array = new Uint8Array(256)
 for (let value = 0; value < 16; value++) {
@@ -35,11 +39,6 @@ function table(characters: string): Uint8Array {
 /** HTAB, SP, VCHAR or obs-text (RFC 9110 5.5): the bytes of a field value or reason phrase. */
 export function isTextByte(code: number): boolean {
   return code >= SP ? code !== 0x7f && code <= 0xff : code === HTAB
-}
-
-/** Bytes of a request target: visible ASCII but `#`, and raw bytes above ASCII as llhttp has it. */
-export function isTargetByte(code: number): boolean {
-  return code > SP && code !== 0x7f && code <= 0xff && code !== 0x23
 }
 
 /** Whether `text` is a `token`: a method, a field name, a connection option. */
@@ -70,6 +69,17 @@ export function equalsIgnoreCase(text: string, start: number, end: number, lower
     if (code !== expected && (code < 0x41 || code > 0x5a || (code | 0x20) !== expected)) {
       return false
     }
+  }
+  return true
+}
+
+/**
+ * Whether the bytes at `at` are those of `lower` in any case; `lower` holds letters and `-` only.
+ * Nothing but an upper-case letter or CR becomes one of those by `| 0x20`.
+ */
+export function matches(bytes: Uint8Array, at: number, lower: Uint8Array): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    if (((bytes[at + i] as number) | 0x20) !== lower[i]) return false
   }
   return true
 }

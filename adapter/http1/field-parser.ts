@@ -1,15 +1,24 @@
-import { COLON, CR, equalsIgnoreCase, HTAB, isTextByte, LF, SP, TOKEN } from './characters.ts'
+import { COLON, CR, equalsIgnoreCase, HTAB, LF, matches, SP, TOKEN } from './characters.ts'
 import { HttpParseError, hex } from './errors.ts'
 import { parseContentLength, parseTransferEncoding } from './framing.ts'
 import { eachElement } from './headers.ts'
 import type { ResolvedLimits } from './limits.ts'
 import type { Headers } from './message.ts'
-import { isAuthority } from './target.ts'
+import { type Scratch, textEnd } from './scratch.ts'
+import { isAuthority, isPlainHost } from './target.ts'
 
 /** Options of Connection that change what a reader does; bits of `FieldParser.connection`. */
 export const CONNECTION_CLOSE = 1
 export const CONNECTION_KEEP_ALIVE = 2
 export const CONNECTION_UPGRADE = 4
+
+const HOST = Buffer.from('host')
+const EXPECT = Buffer.from('expect')
+const UPGRADE = Buffer.from('upgrade')
+const CONNECTION = Buffer.from('connection')
+const KEEP_ALIVE = Buffer.from('keep-alive')
+const CONTENT_LENGTH = Buffer.from('content-length')
+const TRANSFER_ENCODING = Buffer.from('transfer-encoding')
 
 /**
  * Field lines up to the empty line that ends them, as head or as trailers. Keeps aside the fields
@@ -26,11 +35,12 @@ export class FieldParser {
   expectContinue = false
   host: string | undefined = undefined
   upgrade: string | undefined = undefined
-  readonly #maxCount: number
+  /** Of `headers`, which holds two strings for each field. */
+  readonly #maxLength: number
   #trailer = false
 
   constructor(limits: ResolvedLimits) {
-    this.#maxCount = limits.maxHeaderCount
+    this.#maxLength = limits.maxHeaderCount * 2
   }
 
   /** Forgets everything; the headers handed out before stay untouched. */
@@ -46,96 +56,93 @@ export class FieldParser {
     this.#trailer = trailer
   }
 
-  /** Reads every complete line of `text` from `from` on; returns where the first other begins. */
-  parse(text: string, from: number): number {
+  /**
+   * Reads every complete line of `text` from `from` on; returns where the first other begins. The
+   * scratch holds the same bytes and a zero behind them, which ends every loop.
+   */
+  parse(text: string, scratch: Scratch, from: number): number {
     const end = text.length
+    const { bytes } = scratch
+    const token = TOKEN
     let line = from
     while (line < end) {
       let i = line
-      while (i < end && TOKEN[text.charCodeAt(i)] === 1) i++
+      while (token[bytes[i] as number] === 1) i++
       if (i === end) return line
-      if (text.charCodeAt(i) !== COLON || i === line) {
-        if (text.charCodeAt(line) !== CR) throw nameError(text, line, i)
+      if (bytes[i] !== COLON || i === line) {
+        if (bytes[line] !== CR) throw nameError(bytes, line, i)
         if (line + 1 === end) return line
-        if (text.charCodeAt(line + 1) !== LF) throw lineEndError('CR without LF')
+        if (bytes[line + 1] !== LF) throw lineEndError('CR without LF')
         this.complete = true
         return line + 2
       }
       const nameEnd = i++
-      while (i < end && isBlank(text.charCodeAt(i))) i++
+      while (bytes[i] === SP || bytes[i] === HTAB) i++
       const start = i
-      while (i < end && isTextByte(text.charCodeAt(i))) i++
+      i = textEnd(scratch, i)
       if (i === end) return line
-      if (text.charCodeAt(i) !== CR) throw valueError(text, line, nameEnd, i)
+      if (bytes[i] !== CR) throw valueError(text, line, nameEnd, i)
       if (i + 1 === end) return line
-      if (text.charCodeAt(i + 1) !== LF) throw lineEndError('CR without LF')
+      if (bytes[i + 1] !== LF) throw lineEndError('CR without LF')
       let valueEnd = i
-      while (valueEnd > start && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd--
-      this.#field(text, line, nameEnd, start, valueEnd)
+      while (valueEnd > start && isBlank(bytes[valueEnd - 1] as number)) valueEnd--
+      const { headers } = this
+      if (headers.length >= this.#maxLength) throw tooMany(this.#maxLength)
+      const value = text.slice(start, valueEnd)
+      headers.push(text.slice(line, nameEnd), value)
+      // The length alone excludes nearly every field, before any comparison of letters.
+      switch (nameEnd - line) {
+        case 4:
+          if (matches(bytes, line, HOST)) this.#host(value, bytes, start)
+          break
+        case 6:
+          if (matches(bytes, line, EXPECT)) this.#expect(value)
+          break
+        case 7:
+          if (matches(bytes, line, UPGRADE)) this.#upgrade(value)
+          break
+        case 10:
+          if (matches(bytes, line, CONNECTION)) this.#connection(value, bytes, start)
+          break
+        case 14:
+          if (matches(bytes, line, CONTENT_LENGTH)) this.#contentLength(value)
+          break
+        case 17:
+          if (matches(bytes, line, TRANSFER_ENCODING)) this.#chunked(value)
+          break
+      }
       line = i + 2
     }
     return line
   }
 
-  #field(text: string, line: number, nameEnd: number, start: number, end: number): void {
-    const { headers } = this
-    if (headers.length >= this.#maxCount * 2) {
-      throw new HttpParseError(
-        'HTTP_HEADERS_TOO_LARGE',
-        `a message must not have more than ${this.#maxCount} fields; raise maxHeaderCount`,
-        431
-      )
-    }
-    const value = text.slice(start, end)
-    headers.push(text.slice(line, nameEnd), value)
-    // The length alone excludes nearly every field, before any comparison of letters.
-    switch (nameEnd - line) {
-      case 4:
-        if (equalsIgnoreCase(text, line, nameEnd, 'host')) this.#host(value)
-        break
-      case 6:
-        if (equalsIgnoreCase(text, line, nameEnd, 'expect')) {
-          if (equalsIgnoreCase(value, 0, value.length, '100-continue')) this.expectContinue = true
-        }
-        break
-      case 7:
-        if (equalsIgnoreCase(text, line, nameEnd, 'upgrade') && value !== '') {
-          this.upgrade = this.upgrade === undefined ? value : `${this.upgrade}, ${value}`
-        }
-        break
-      case 10:
-        if (equalsIgnoreCase(text, line, nameEnd, 'connection')) this.#connection(value)
-        break
-      case 14:
-        if (equalsIgnoreCase(text, line, nameEnd, 'content-length')) this.#contentLength(value)
-        break
-      case 17:
-        if (equalsIgnoreCase(text, line, nameEnd, 'transfer-encoding')) this.#chunked(value)
-        break
-    }
-  }
-
-  #host(value: string): void {
+  #host(value: string, bytes: Buffer, start: number): void {
     this.#refuseInTrailer('Host')
     if (this.host !== undefined) {
       throw new HttpParseError('HTTP_INVALID_HOST', 'a request must have one Host, got two')
     }
-    if (value !== '' && !isAuthority(value, false)) {
+    if (!isPlainHost(bytes, start, value.length) && value !== '' && !isAuthority(value, false)) {
       throw new HttpParseError('HTTP_INVALID_HOST', 'Host must be a host with an optional port')
     }
     this.host = value
   }
 
-  #connection(value: string): void {
+  #expect(value: string): void {
+    if (equalsIgnoreCase(value, 0, value.length, '100-continue')) this.expectContinue = true
+  }
+
+  #upgrade(value: string): void {
+    if (value === '') return
+    this.upgrade = this.upgrade === undefined ? value : `${this.upgrade}, ${value}`
+  }
+
+  #connection(value: string, bytes: Buffer, start: number): void {
     this.#refuseInTrailer('Connection')
-    eachElement(value, 0, value.length, (start, end) => {
-      if (equalsIgnoreCase(value, start, end, 'close')) this.connection |= CONNECTION_CLOSE
-      else if (equalsIgnoreCase(value, start, end, 'keep-alive')) {
-        this.connection |= CONNECTION_KEEP_ALIVE
-      } else if (equalsIgnoreCase(value, start, end, 'upgrade')) {
-        this.connection |= CONNECTION_UPGRADE
-      }
-    })
+    if (value.length === 10 && matches(bytes, start, KEEP_ALIVE)) {
+      this.connection |= CONNECTION_KEEP_ALIVE
+    } else {
+      this.connection |= connectionFlags(value)
+    }
   }
 
   #contentLength(value: string): void {
@@ -168,6 +175,16 @@ export class FieldParser {
   }
 }
 
+function connectionFlags(value: string): number {
+  let flags = 0
+  eachElement(value, 0, value.length, (start, end) => {
+    if (equalsIgnoreCase(value, start, end, 'close')) flags |= CONNECTION_CLOSE
+    else if (equalsIgnoreCase(value, start, end, 'keep-alive')) flags |= CONNECTION_KEEP_ALIVE
+    else if (equalsIgnoreCase(value, start, end, 'upgrade')) flags |= CONNECTION_UPGRADE
+  })
+  return flags
+}
+
 function isBlank(code: number): boolean {
   return code === SP || code === HTAB
 }
@@ -176,8 +193,16 @@ export function lineEndError(what: string): HttpParseError {
   return new HttpParseError('HTTP_INVALID_LINE_END', `a line must end with CRLF, got ${what}`)
 }
 
-function nameError(text: string, line: number, at: number): HttpParseError {
-  const code = text.charCodeAt(at)
+function tooMany(maxLength: number): HttpParseError {
+  return new HttpParseError(
+    'HTTP_HEADERS_TOO_LARGE',
+    `a message must not have more than ${maxLength / 2} fields; raise maxHeaderCount`,
+    431
+  )
+}
+
+function nameError(bytes: Buffer, line: number, at: number): HttpParseError {
+  const code = bytes[at] as number
   if (at === line && isBlank(code)) {
     return new HttpParseError(
       'HTTP_OBSOLETE_FOLDING',

@@ -11,6 +11,7 @@ export type {
 } from './message.ts'
 export { RequestReader } from './request-reader.ts'
 export { type ExpectOptions, ResponseReader } from './response-reader.ts'
+export { ServerConnections } from './server-connections.ts'
 export { originForm } from './target.ts'
 export {
   CHUNK_END,

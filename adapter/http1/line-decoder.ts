@@ -1,22 +1,26 @@
+import { HTAB, SP } from './characters.ts'
+import { type Scratch, scratchOf } from './scratch.ts'
+
 /** What is decoded at a time. Most heads fit; a body behind the head is not decoded at length. */
 const WINDOW = 2048
 
+const NOTHING = Buffer.alloc(0)
+
 /** Takes whole lines from the front of a text; returns how many characters it used up. */
 export interface LineParser {
-  parse(text: string): number
+  /** The scratch holds the same as `text`, latin1, and a zero behind it. */
+  parse(text: string, scratch: Scratch): number
   /** The block of lines has ended; `parse` stopped behind it. */
   readonly complete: boolean
   /** More bytes were read than a block of lines may have. Throws. */
   tooLarge(): never
 }
 
-/**
- * Turns bytes that arrive in any pieces into texts that hold whole lines. Each byte is read from
- * the chunk once: it may be memory that a peer writes, so nothing is looked at twice.
- */
+/** Turns bytes that arrive in any pieces into texts that begin at a line and hold whole lines. */
 export class LineDecoder {
-  /** The beginning of a line whose end has not arrived. */
-  #pending = ''
+  /** The beginning of a line whose end has not arrived, in the first `#held` bytes. */
+  #pending = NOTHING
+  #held = 0
   /** Bytes of this block handed to the parser and used up. */
   #used = 0
   readonly #maxBytes: number
@@ -26,11 +30,12 @@ export class LineDecoder {
   }
 
   get empty(): boolean {
-    return this.#pending === ''
+    return this.#held === 0
   }
 
   start(): void {
-    this.#pending = ''
+    this.#pending = NOTHING
+    this.#held = 0
     this.#used = 0
   }
 
@@ -39,30 +44,64 @@ export class LineDecoder {
     let at = offset
     while (at < chunk.length) {
       const next = Math.min(at + WINDOW, chunk.length)
-      const piece = chunk.toString('latin1', at, next)
-      const text = this.#pending === '' ? piece : this.#pending + piece
-      // A line cannot end in a piece without a control character, so a line that trickles in is
-      // parsed when it ends and not over and over again.
-      const used = text === piece || hasControl(piece) ? parser.parse(text) : 0
+      const length = this.#held + next - at
+      const scratch = scratchOf(length)
+      const { bytes } = scratch
+      if (this.#held === 0) {
+        chunk.copy(bytes, 0, at, next)
+      } else {
+        const ends = this.#append(chunk, at, next)
+        if (!ends) {
+          if (this.#used + length > this.#maxBytes) parser.tooLarge()
+          at = next
+          continue
+        }
+        this.#pending.copy(bytes, 0, 0, length)
+      }
+      bytes[length] = 0
+      const used = parser.parse(bytes.toString('latin1', 0, length), scratch)
       this.#used += used
-      const rest = text.length - used
       if (parser.complete) {
         if (this.#used > this.#maxBytes) parser.tooLarge()
-        this.#pending = ''
-        return next - rest
+        this.#pending = NOTHING
+        this.#held = 0
+        return next - (length - used)
       }
-      if (this.#used + rest > this.#maxBytes) parser.tooLarge()
-      this.#pending = used === 0 ? text : text.slice(used)
+      if (this.#used + length - used > this.#maxBytes) parser.tooLarge()
+      this.#hold(bytes, used, length)
       at = next
     }
     return at
   }
-}
 
-function hasControl(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code < 0x20 || code === 0x7f) return true
+  #hold(bytes: Buffer, from: number, to: number): void {
+    this.#held = to - from
+    if (this.#held === 0) {
+      this.#pending = NOTHING
+      return
+    }
+    if (this.#pending.length < this.#held) this.#pending = Buffer.allocUnsafeSlow(this.#held + 256)
+    bytes.copy(this.#pending, 0, from, to)
   }
-  return false
+
+  /**
+   * Adds to what is pending; returns whether a line can end in it. A line that trickles in is so
+   * parsed when it ends, and not over and over again.
+   */
+  #append(chunk: Buffer, from: number, to: number): boolean {
+    const held = this.#held
+    const length = held + to - from
+    if (this.#pending.length < length) {
+      const grown = Buffer.allocUnsafeSlow(length * 2)
+      this.#pending.copy(grown, 0, 0, held)
+      this.#pending = grown
+    }
+    chunk.copy(this.#pending, held, from, to)
+    this.#held = length
+    for (let i = held; i < length; i++) {
+      const byte = this.#pending[i] as number
+      if (byte < SP && byte !== HTAB) return true
+    }
+    return false
+  }
 }

@@ -4,6 +4,7 @@ import type { FieldParser } from './field-parser.ts'
 import type { ResolvedLimits } from './limits.ts'
 import { LineDecoder, type LineParser } from './line-decoder.ts'
 import type { Framing, MessageHandler } from './message.ts'
+import type { Scratch } from './scratch.ts'
 
 /** What differs between requests and responses. */
 export interface HeadParser<H> extends LineParser {
@@ -159,8 +160,8 @@ class TrailerParser implements LineParser {
     return this.#fields.complete
   }
 
-  parse(text: string): number {
-    return this.#fields.parse(text, 0)
+  parse(text: string, scratch: Scratch): number {
+    return this.#fields.parse(text, scratch, 0)
   }
 
   tooLarge(): never {

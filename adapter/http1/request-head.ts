@@ -1,4 +1,4 @@
-import { CR, isTargetByte, LF, SP, TOKEN } from './characters.ts'
+import { CR, LF, SP, TARGET, TOKEN } from './characters.ts'
 import { HttpParseError, hex } from './errors.ts'
 import {
   CONNECTION_CLOSE,
@@ -10,6 +10,7 @@ import {
 import type { ResolvedLimits } from './limits.ts'
 import { CHUNKED, type Framing, NONE, type RequestHead } from './message.ts'
 import type { HeadParser } from './message-reader.ts'
+import type { Scratch } from './scratch.ts'
 import { targetAuthority } from './target.ts'
 
 /** The request line and the fields behind it (RFC 9112 3 and 5). */
@@ -40,18 +41,18 @@ export class RequestHeadParser implements HeadParser<RequestHead> {
     this.fields.start(false)
   }
 
-  parse(text: string): number {
-    if (this.begun) return this.fields.parse(text, 0)
+  parse(text: string, scratch: Scratch): number {
+    if (this.begun) return this.fields.parse(text, scratch, 0)
     let at = 0
-    if (text.charCodeAt(0) === CR && !this.#skippedEmptyLine) {
+    if (scratch.bytes[0] === CR && !this.#skippedEmptyLine) {
       // RFC 9112 2.2: one empty line before a request is forgiven.
       if (text.length === 1) return 0
-      if (text.charCodeAt(1) !== LF) throw lineEndError('CR without LF')
+      if (scratch.bytes[1] !== LF) throw lineEndError('CR without LF')
       this.#skippedEmptyLine = true
       at = 2
     }
-    const next = this.#requestLine(text, at)
-    return this.begun ? this.fields.parse(text, next) : next
+    const next = this.#requestLine(text, scratch, at)
+    return this.begun ? this.fields.parse(text, scratch, next) : next
   }
 
   tooLarge(): never {
@@ -103,38 +104,48 @@ export class RequestHeadParser implements HeadParser<RequestHead> {
   }
 
   /** Reads the line when it is complete; returns the position behind what was used up. */
-  #requestLine(text: string, line: number): number {
+  #requestLine(text: string, scratch: Scratch, line: number): number {
     const end = text.length
+    const { bytes } = scratch
     let i = line
-    while (i < end && TOKEN[text.charCodeAt(i)] === 1) i++
+    const token = TOKEN
+    const target = TARGET
+    while (token[bytes[i] as number] === 1) i++
     if (i === end) return line
-    if (text.charCodeAt(i) !== SP || i === line) throw methodError(text, line, i)
+    if (bytes[i] !== SP || i === line) throw methodError(bytes[i] as number, i === line)
     const methodEnd = i++
     const start = i
-    while (i < end && isTargetByte(text.charCodeAt(i))) i++
+    while (target[bytes[i] as number] === 1) i++
     if (i - start > this.#limits.maxTargetBytes) throw targetTooLong(this.#limits.maxTargetBytes)
     if (i === end) return line
-    if (text.charCodeAt(i) !== SP || i === start) throw targetError(text.charCodeAt(i))
+    if (bytes[i] !== SP || i === start) throw targetError(bytes[i] as number)
     const version = i + 1
     const lineEnd = version + 8
     if (lineEnd > end) {
       if (!hasLineFeed(text, version)) return line
       throw versionError(text, version)
     }
-    const minor = text.charCodeAt(lineEnd - 1) - 0x30
-    if (!text.startsWith('HTTP/1.', version) || (minor !== 0 && minor !== 1)) {
-      throw versionError(text, version)
-    }
+    const minor = minorVersion(bytes, version)
+    if (minor === -1) throw versionError(text, version)
     if (lineEnd === end) return line
-    if (text.charCodeAt(lineEnd) !== CR) throw lineEndError(hex(text.charCodeAt(lineEnd)))
+    if (bytes[lineEnd] !== CR) throw lineEndError(hex(bytes[lineEnd] as number))
     if (lineEnd + 1 === end) return line
-    if (text.charCodeAt(lineEnd + 1) !== LF) throw lineEndError('CR without LF')
-    this.#method = text.slice(line, methodEnd)
+    if (bytes[lineEnd + 1] !== LF) throw lineEndError('CR without LF')
+    this.#method = isGet(bytes, line, methodEnd) ? 'GET' : text.slice(line, methodEnd)
     this.#target = text.slice(start, i)
     this.#version = minor
     this.begun = true
     return lineEnd + 2
   }
+}
+
+function isGet(bytes: Buffer, start: number, end: number): boolean {
+  return (
+    end - start === 3 &&
+    bytes[start] === 0x47 &&
+    bytes[start + 1] === 0x45 &&
+    bytes[start + 2] === 0x54
+  )
 }
 
 /** RFC 9112 9.3: `close` beats everything; HTTP/1.0 lives on only when asked to. */
@@ -159,6 +170,17 @@ export function checkChunked(version: 0 | 1, contentLength: number): void {
   }
 }
 
+const HTTP_1 = Buffer.from('HTTP/1.')
+
+/** The last digit of `HTTP/1.0` or `HTTP/1.1` at `at`; -1 for anything else. */
+export function minorVersion(bytes: Buffer, at: number): 0 | 1 | -1 {
+  for (let i = 0; i < 7; i++) {
+    if (bytes[at + i] !== HTTP_1[i]) return -1
+  }
+  const minor = (bytes[at + 7] as number) - 0x30
+  return minor === 0 || minor === 1 ? minor : -1
+}
+
 /** A start line's version is neither HTTP/1.0 nor HTTP/1.1: another version, or none at all. */
 export function versionError(text: string, at: number): HttpParseError {
   const end = at + 8
@@ -172,10 +194,9 @@ export function hasLineFeed(text: string, from: number): boolean {
   return text.indexOf('\n', from) !== -1
 }
 
-function methodError(text: string, line: number, at: number): HttpParseError {
-  const code = text.charCodeAt(at)
+function methodError(code: number, first: boolean): HttpParseError {
   if (code === LF || code === CR) {
-    return at === line
+    return first
       ? lineEndError('an empty line')
       : new HttpParseError('HTTP_INVALID_START_LINE', 'a request line must have a target')
   }

@@ -1,11 +1,18 @@
-import { CR, isTextByte, LF, SP } from './characters.ts'
+import { CR, LF, SP } from './characters.ts'
 import { HttpParseError, hex } from './errors.ts'
 import { CONNECTION_UPGRADE, FieldParser, lineEndError } from './field-parser.ts'
 import { eachElement } from './headers.ts'
 import type { ResolvedLimits } from './limits.ts'
 import { CHUNKED, CLOSE, type Framing, NONE, type ResponseHead, TUNNEL } from './message.ts'
 import type { HeadParser } from './message-reader.ts'
-import { checkChunked, hasLineFeed, keepsAlive, versionError } from './request-head.ts'
+import {
+  checkChunked,
+  hasLineFeed,
+  keepsAlive,
+  minorVersion,
+  versionError
+} from './request-head.ts'
+import { type Scratch, textEnd } from './scratch.ts'
 
 /** The status line and the fields behind it (RFC 9112 4 and 5), for one awaited response. */
 export class ResponseHeadParser implements HeadParser<ResponseHead> {
@@ -51,16 +58,16 @@ export class ResponseHeadParser implements HeadParser<ResponseHead> {
     this.#upgrade = upgrade
   }
 
-  parse(text: string): number {
+  parse(text: string, scratch: Scratch): number {
     if (!this.awaited) {
       throw new HttpParseError(
         'HTTP_UNEXPECTED_RESPONSE',
         'the server sent bytes that answer no request; call expect before each response'
       )
     }
-    if (this.#lineRead) return this.fields.parse(text, 0)
-    const next = this.#statusLine(text)
-    return this.#lineRead ? this.fields.parse(text, next) : next
+    if (this.#lineRead) return this.fields.parse(text, scratch, 0)
+    const next = this.#statusLine(text, scratch)
+    return this.#lineRead ? this.fields.parse(text, scratch, next) : next
   }
 
   tooLarge(): never {
@@ -123,34 +130,30 @@ export class ResponseHeadParser implements HeadParser<ResponseHead> {
   }
 
   /** Reads the line when it is complete; returns the position behind what was used up. */
-  #statusLine(text: string): number {
+  #statusLine(text: string, scratch: Scratch): number {
     const end = text.length
     // "HTTP/1.x 200" and CR LF, with or without a reason.
     if (end < 14 && !hasLineFeed(text, 0)) return 0
-    const minor = text.charCodeAt(7) - 0x30
-    if (!text.startsWith('HTTP/1.') || (minor !== 0 && minor !== 1)) throw versionError(text, 0)
-    if (text.charCodeAt(8) !== SP) {
+    const { bytes } = scratch
+    const minor = minorVersion(bytes, 0)
+    if (minor === -1) throw versionError(text, 0)
+    if (bytes[8] !== SP) {
       throw new HttpParseError('HTTP_INVALID_START_LINE', 'a version must be followed by a space')
     }
-    const status = Number(text.slice(9, 12))
-    if (!/^[1-9]\d\d$/.test(text.slice(9, 12))) throw statusError()
-    let i = 12
-    if (text.charCodeAt(i) === SP) {
-      i++
-      while (i < end && isTextByte(text.charCodeAt(i))) i++
-      if (i === end) return 0
-    } else if (text.charCodeAt(i) !== CR && text.charCodeAt(i) !== LF) {
-      throw statusError()
-    }
-    if (text.charCodeAt(i) !== CR) {
-      if (text.charCodeAt(i) === LF) throw lineEndError('LF alone')
+    const status = threeDigits(bytes, 9)
+    const behind = bytes[12]
+    if (status < 100 || (behind !== SP && behind !== CR && behind !== LF)) throw statusError()
+    const i = textEnd(scratch, 12)
+    if (i === end) return 0
+    if (bytes[i] !== CR) {
+      if (bytes[i] === LF) throw lineEndError('LF alone')
       throw new HttpParseError(
         'HTTP_INVALID_START_LINE',
-        `a reason must not contain ${hex(text.charCodeAt(i))}`
+        `a reason must not contain ${hex(bytes[i] as number)}`
       )
     }
     if (i + 1 === end) return 0
-    if (text.charCodeAt(i + 1) !== LF) throw lineEndError('CR without LF')
+    if (bytes[i + 1] !== LF) throw lineEndError('CR without LF')
     this.#status = status
     this.#reason = text.slice(13, i)
     this.#version = minor
@@ -158,6 +161,17 @@ export class ResponseHeadParser implements HeadParser<ResponseHead> {
     this.begun = true
     return i + 2
   }
+}
+
+/** -1 unless all three are digits. */
+function threeDigits(bytes: Buffer, at: number): number {
+  let value = 0
+  for (let i = at; i < at + 3; i++) {
+    const digit = (bytes[i] as number) - 0x30
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
 }
 
 function statusError(): HttpParseError {

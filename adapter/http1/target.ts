@@ -1,12 +1,4 @@
-import {
-  COLON,
-  equalsIgnoreCase,
-  HEX,
-  isTargetByte,
-  QUESTION,
-  REG_NAME,
-  SLASH
-} from './characters.ts'
+import { COLON, equalsIgnoreCase, HEX, QUESTION, REG_NAME, SLASH } from './characters.ts'
 
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
@@ -16,13 +8,10 @@ const DOT = 0x2e
 /**
  * The authority a request target names: its text in absolute-form and authority-form, '' in
  * origin-form and asterisk-form, which leave it to Host. `undefined` when `target` is none of the
- * four, or not the one `method` asks for (RFC 9112 3.2).
+ * four, or not the one `method` asks for (RFC 9112 3.2). Every character of it is a target byte.
  */
 export function targetAuthority(method: string, target: string): string | undefined {
   if (method === 'CONNECT') return isAuthority(target, true) ? target : undefined
-  for (let i = 0; i < target.length; i++) {
-    if (!isTargetByte(target.charCodeAt(i))) return undefined
-  }
   if (target.charCodeAt(0) === SLASH) return ''
   if (target === '*') return method === 'OPTIONS' ? '' : undefined
   const start = schemeEnd(target)
@@ -66,6 +55,22 @@ export function isAuthority(text: string, portRequired: boolean): boolean {
   if (i === end) return !portRequired
   if (text.charCodeAt(i) !== COLON) return false
   return isPort(text, i + 1)
+}
+
+/**
+ * Whether the bytes are a registered name with an optional port, without escapes: nearly every Host
+ * there is. False does not say that they are no authority.
+ */
+export function isPlainHost(bytes: Uint8Array, start: number, length: number): boolean {
+  const end = start + length
+  let i = start
+  while (i < end && REG_NAME[bytes[i] as number] === 1 && bytes[i] !== PERCENT) i++
+  if (i === start) return false
+  if (i === end) return true
+  if (bytes[i] !== COLON || end - i > 5) return false
+  const port = ++i
+  while (i < end && (bytes[i] as number) >= 0x30 && (bytes[i] as number) <= 0x39) i++
+  return i === end && i > port
 }
 
 function isPort(text: string, start: number): boolean {
