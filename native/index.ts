@@ -91,8 +91,11 @@ export interface NativeStatistics {
 
 /** Accepts and dials on a thread of its own. */
 export interface NativeDoorman {
-  /** Binds and listens. Returns 0 or a negative errno. */
-  listen(id: number, path: string, window: number): number
+  /**
+   * Binds and listens. Returns 0 or a negative errno. Sessions whose slices have more than
+   * `maxMemory` bytes are refused.
+   */
+  listen(id: number, path: string, window: number, maxMemory: number): number
   stopListening(id: number): void
   connect(id: number, path: string, memory: number, queueCapacity: number, window: number): void
   /** Keeps the process alive. Not referenced at first. */

@@ -49,6 +49,14 @@ export function isToken(text: string): boolean {
   return text.length > 0
 }
 
+/** Whether every character of `text` may stand in a request target. */
+export function isTarget(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (TARGET[text.charCodeAt(i)] !== 1) return false
+  }
+  return text.length > 0
+}
+
 /** Whether `text` can stand as a field value: no control but HTAB, nothing above 0xff. */
 export function isFieldValue(text: string): boolean {
   for (let i = 0; i < text.length; i++) {

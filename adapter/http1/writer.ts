@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from '../errors.ts'
-import { equalsIgnoreCase, isFieldValue, isToken } from './characters.ts'
+import { equalsIgnoreCase, isTarget, isToken, matches, TOKEN } from './characters.ts'
 import type { Headers } from './message.ts'
-import { isAuthority, targetAuthority } from './target.ts'
+import { type Scratch, scratchOf, textEnd } from './scratch.ts'
+import { isAuthority, isPlainHost, targetAuthority } from './target.ts'
 
 /** Ends a chunked body that has no trailers. */
 export const LAST_CHUNK = '0\r\n\r\n'
@@ -19,14 +20,18 @@ export function writeRequestHead(method: string, target: string, headers: Header
   if (typeof method !== 'string' || !isToken(method)) {
     throw new InvalidArgumentError('method', 'a token like GET', method)
   }
-  if (typeof target !== 'string' || targetAuthority(method, target) === undefined) {
+  if (
+    typeof target !== 'string' ||
+    !isTarget(target) ||
+    targetAuthority(method, target) === undefined
+  ) {
     throw new InvalidArgumentError(
       'target',
       'a path, an http:// URL, * for OPTIONS or host:port for CONNECT, without spaces, controls or #',
       target
     )
   }
-  return `${method} ${target} HTTP/1.1\r\n${fieldLines(headers, REQUEST)}\r\n`
+  return head(`${method} ${target} HTTP/1.1\r\n`, headers, REQUEST)
 }
 
 /**
@@ -37,10 +42,10 @@ export function writeResponseHead(status: number, reason: string, headers: Heade
   if (!Number.isInteger(status) || status < 100 || status > 999) {
     throw new InvalidArgumentError('status', 'a whole number from 100 to 999', status)
   }
-  if (typeof reason !== 'string' || !isFieldValue(reason)) {
+  if (typeof reason !== 'string') {
     throw new InvalidArgumentError('reason', 'text without control characters', reason)
   }
-  return `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(headers, RESPONSE)}\r\n`
+  return head(`HTTP/1.1 ${status} ${reason}\r\n`, headers, RESPONSE)
 }
 
 /** What precedes `bytes` bytes of a chunk's data, which `CHUNK_END` then follows. At least 1. */
@@ -53,84 +58,126 @@ export function chunkHeader(bytes: number): string {
 
 /** The last chunk with trailers: written in place of `LAST_CHUNK`, not after it. */
 export function writeTrailers(headers: Headers): string {
-  return `0\r\n${fieldLines(headers, TRAILERS)}\r\n`
+  return head('0\r\n', headers, TRAILERS)
 }
 
 const REQUEST = 0
 const RESPONSE = 1
 const TRAILERS = 2
 
-function fieldLines(headers: Headers, kind: number): string {
+const HOST = Buffer.from('host')
+const CONNECTION = Buffer.from('connection')
+const CONTENT_LENGTH = Buffer.from('content-length')
+const TRANSFER_ENCODING = Buffer.from('transfer-encoding')
+
+const NOT_LATIN1 = /[\u0100-\uffff]/
+
+/** Puts the text together, then checks the bytes it becomes, each where it was meant to stand. */
+function head(startLine: string, headers: Headers, kind: number): string {
   if (!Array.isArray(headers) || headers.length % 2 !== 0) {
     throw new InvalidArgumentError('headers', 'names and values in turn', headers)
   }
-  let text = ''
-  let hosts = 0
-  let lengths = 0
-  let codings = 0
+  let text = startLine
   for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string
-    const value = coerce(headers[i + 1])
-    if (typeof name !== 'string' || !isToken(name)) {
-      throw new InvalidArgumentError(`headers[${i}]`, 'a field name', name)
+    text += `${nameAt(headers, i)}: ${valueAt(headers, i + 1)}\r\n`
+  }
+  text += '\r\n'
+  if (NOT_LATIN1.test(text)) {
+    throw new InvalidArgumentError('headers', 'text without characters above U+00FF', text)
+  }
+  const scratch = scratchOf(text.length)
+  scratch.bytes.write(text, 0, 'latin1')
+  scratch.bytes[text.length] = 0
+  check(scratch, startLine.length, headers, kind)
+  return text
+}
+
+function nameAt(headers: Headers, index: number): string {
+  const name: unknown = headers[index]
+  if (typeof name === 'string') return name
+  throw new InvalidArgumentError(`headers[${index}]`, 'a field name', name)
+}
+
+/** A number is as good as its text. An object is not: it could give another text when asked again. */
+function valueAt(headers: Headers, index: number): string {
+  const value: unknown = headers[index]
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  throw new InvalidArgumentError(`the value of ${headers[index - 1]}`, 'a string', value)
+}
+
+function check(scratch: Scratch, fields: number, headers: Headers, kind: number): void {
+  const { bytes } = scratch
+  if (textEnd(scratch, 0) !== fields - 2) {
+    throw new InvalidArgumentError('reason', 'text without control characters', 'one')
+  }
+  let at = fields
+  let hosts = 0
+  let framings = 0
+  for (let i = 0; i < headers.length; i += 2) {
+    const { length } = headers[i] as string
+    const end = at + length
+    for (let k = at; k < end; k++) {
+      if (TOKEN[bytes[k] as number] !== 1) throw invalidName(headers, i)
     }
-    if (value === undefined || !isFieldValue(value)) {
-      throw new InvalidArgumentError(
-        `the value of ${name}`,
-        'text without control characters or characters above U+00FF',
-        headers[i + 1]
-      )
+    if (length === 0) throw invalidName(headers, i)
+    const value = valueAt(headers, i + 1)
+    const start = end + 2
+    const next = textEnd(scratch, start)
+    if (next !== start + value.length) throw invalidValue(headers, i + 1)
+    if (length === 4 && matches(bytes, at, HOST)) {
+      if (kind === TRAILERS) throw notInTrailers('Host')
+      if (!isPlainHost(bytes, start, value.length) && value !== '' && !isAuthority(value, false)) {
+        throw new InvalidArgumentError('Host', 'a host with an optional port', value)
+      }
+      hosts++
+    } else if (length === 14 && matches(bytes, at, CONTENT_LENGTH)) {
+      if (kind === TRAILERS) throw notInTrailers('Content-Length')
+      checkLength(value)
+      framings++
+    } else if (length === 17 && matches(bytes, at, TRANSFER_ENCODING)) {
+      if (kind === TRAILERS) throw notInTrailers('Transfer-Encoding')
+      checkCoding(value)
+      framings++
+    } else if (kind === TRAILERS && length === 10 && matches(bytes, at, CONNECTION)) {
+      throw notInTrailers('Connection')
     }
-    if (is(name, 'host')) hosts += checked(kind === REQUEST, name, value, isHost)
-    else if (is(name, 'content-length'))
-      lengths += checked(kind !== TRAILERS, name, value, isLength)
-    else if (is(name, 'transfer-encoding')) {
-      codings += checked(kind !== TRAILERS, name, value, isChunked)
-    } else if (kind === TRAILERS && is(name, 'connection')) checked(false, name, value, isHost)
-    text += `${name}: ${value}\r\n`
+    at = next + 2
   }
   if (kind === REQUEST && hosts !== 1) {
     throw new InvalidArgumentError('headers', 'fields with exactly one Host', `${hosts} of them`)
   }
-  if (lengths + codings > 1) {
+  if (framings > 1) {
     throw new InvalidArgumentError(
       'headers',
-      'fields with one Content-Length or one Transfer-Encoding',
-      `${lengths} and ${codings} of them`
+      'fields with at most one of Content-Length and Transfer-Encoding',
+      `${framings} of them`
     )
   }
-  return text
 }
 
-/** Once, before any check: an object could give another text the next time it is asked. */
-function coerce(value: unknown): string | undefined {
-  if (typeof value === 'string') return value
-  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : undefined
+function invalidName(headers: Headers, index: number): InvalidArgumentError {
+  return new InvalidArgumentError(`headers[${index}]`, 'a field name', headers[index])
 }
 
-function checked(
-  allowed: boolean,
-  name: string,
-  value: string,
-  valid: (value: string) => boolean
-): 1 {
-  if (!allowed) throw new InvalidArgumentError('headers', `fields without ${name} here`, name)
-  if (!valid(value)) throw new InvalidArgumentError(name, 'a valid value', value)
-  return 1
+function invalidValue(headers: Headers, index: number): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `the value of ${headers[index - 1]}`,
+    'text without control characters',
+    headers[index]
+  )
 }
 
-function is(name: string, lower: string): boolean {
-  return equalsIgnoreCase(name, 0, name.length, lower)
+function notInTrailers(name: string): InvalidArgumentError {
+  return new InvalidArgumentError('headers', `trailers without ${name}`, name)
 }
 
-function isHost(value: string): boolean {
-  return value === '' || isAuthority(value, false)
+function checkLength(value: string): void {
+  if (/^\d{1,16}$/.test(value) && Number(value) <= Number.MAX_SAFE_INTEGER) return
+  throw new InvalidArgumentError('Content-Length', 'decimal digits up to 9007199254740991', value)
 }
 
-function isLength(value: string): boolean {
-  return /^\d{1,16}$/.test(value) && Number(value) <= Number.MAX_SAFE_INTEGER
-}
-
-function isChunked(value: string): boolean {
-  return is(value, 'chunked')
+function checkCoding(value: string): void {
+  if (equalsIgnoreCase(value, 0, value.length, 'chunked')) return
+  throw new InvalidArgumentError('Transfer-Encoding', 'chunked', value)
 }

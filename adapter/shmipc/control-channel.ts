@@ -6,16 +6,22 @@ import {
   ControlType,
   FALLBACK_PREFIX_BYTES,
   fallbackPrefix,
+  hotRestart,
   POLLING,
   readControlHeader,
   streamClose
 } from './control-message.ts'
+
+/** A session is left once: its epochs need no telling apart. */
+const RESTART_EPOCH = 1
 
 export interface ControlHandler {
   /** Called before any message of types 2 and 3: what the ring holds was sent earlier. */
   beforeMessage(): void
   onPolling(): void
   onStreamClose(streamId: number): void
+  onHotRestart(): void
+  onHotRestartAck(): void
   /** `data` is the callee's: private memory. */
   onFallback(streamId: number, status: number, data: Buffer): void
   /** Once. With an error when it was not an orderly end of stream. */
@@ -58,6 +64,10 @@ export class ControlChannel {
 
   sendStreamClose(streamId: number): void {
     this.#socket.write(streamClose(streamId))
+  }
+
+  sendHotRestart(): void {
+    this.#socket.write(hotRestart(ControlType.hotRestart, RESTART_EPOCH))
   }
 
   /** `written` is called when the kernel has taken `data`, which must not change before. */
@@ -129,8 +139,12 @@ export class ControlChannel {
         )
         break
       case ControlType.hotRestart:
+        this.#socket.write(hotRestart(ControlType.hotRestartAck, RESTART_EPOCH))
+        this.#handler.onHotRestart()
+        break
       case ControlType.hotRestartAck:
-        // Between two shmesh ends a server is replaced by `takeover`; its clients reconnect.
+        this.#handler.beforeMessage()
+        this.#handler.onHotRestartAck()
         break
     }
     return true

@@ -21,7 +21,9 @@ export const ControlType = {
   streamClose: 2,
   /** Payload follows inline: the sender found no free slice. */
   fallbackData: 3,
+  /** Server to client: open no more streams here, the address has or will have another server. */
   hotRestart: 8,
+  /** The client opened its last stream before this. */
   hotRestartAck: 9
 } as const
 export type ControlType = (typeof ControlType)[keyof typeof ControlType]
@@ -87,6 +89,13 @@ export const POLLING: Buffer = header(CONTROL_HEADER_BYTES, ControlType.polling)
 export function streamClose(streamId: number): Buffer {
   const bytes = header(12, ControlType.streamClose)
   bytes.writeUInt32BE(streamId, CONTROL_HEADER_BYTES)
+  return bytes
+}
+
+/** @param epoch told apart by the receiver's answer; not 0, which shmipc-go reads as none */
+export function hotRestart(type: 8 | 9, epoch: number): Buffer {
+  const bytes = header(16, type)
+  bytes.writeBigUInt64BE(BigInt(epoch), CONTROL_HEADER_BYTES)
   return bytes
 }
 

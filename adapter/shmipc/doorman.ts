@@ -33,9 +33,9 @@ class Doorman {
   }
 
   /** Returns a function that stops listening, or the errno of a failed bind. */
-  listen(path: string, window: number, guests: Guests): (() => void) | number {
+  listen(path: string, window: number, maxMemory: number, guests: Guests): (() => void) | number {
     const id = ++this.#lastId
-    const result = this.#native.listen(id, path, window)
+    const result = this.#native.listen(id, path, window, maxMemory)
     if (result < 0) return -result
     this.#listeners.set(id, guests)
     this.#hold()

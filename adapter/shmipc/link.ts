@@ -47,6 +47,8 @@ export class Link extends EventEmitter<LinkEvents> {
   readonly #sockets = new Set<Socket>()
   readonly #connections = { shm: 0, socket: 0 }
   #session: ShmSession | undefined
+  /** Sessions whose server takes no more streams, until their last stream ends. */
+  readonly #leaving = new Set<ShmSession>()
   #dialling: Promise<ShmSession | undefined> | undefined
   #transport: Transport | undefined
   #reason: string | undefined
@@ -64,7 +66,9 @@ export class Link extends EventEmitter<LinkEvents> {
 
   /** Streams and sockets open now. */
   get connections(): number {
-    return (this.#session?.streams ?? 0) + this.#sockets.size
+    let count = this.#sockets.size + (this.#session?.streams ?? 0)
+    for (const session of this.#leaving) count += session.streams
+    return count
   }
 
   /**
@@ -101,6 +105,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#closed = true
     await this.#dialling?.catch(() => undefined)
     await this.#session?.close()
+    await Promise.all([...this.#leaving].map((session) => session.close()))
     await Promise.all(
       [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
     )
@@ -109,7 +114,7 @@ export class Link extends EventEmitter<LinkEvents> {
   /** Ends every connection now. */
   destroy(error?: Error): void {
     this.#closed = true
-    this.#session?.destroy(error)
+    for (const session of [...this.#leaving, this.#session]) session?.destroy(error)
     for (const socket of this.#sockets) socket.destroy(error)
   }
 
@@ -142,8 +147,14 @@ export class Link extends EventEmitter<LinkEvents> {
       this.#reason = undefined
       this.#backoffMs = FIRST_BACKOFF_MS
       session.once('close', (error) => {
-        this.#session = undefined
-        this.#reason = error?.message
+        this.#forget(session, error?.message)
+        this.#leaving.delete(session)
+      })
+      // Its server is being replaced: the next connection finds the new one.
+      session.once('leave', () => {
+        this.#forget(session, 'the server left its session')
+        this.#leaving.add(session)
+        session.close().catch(() => undefined)
       })
       return session
     } catch (error) {
@@ -152,6 +163,12 @@ export class Link extends EventEmitter<LinkEvents> {
       this.#postpone((error as Error).message)
       return undefined
     }
+  }
+
+  #forget(session: ShmSession, reason: string | undefined): void {
+    if (this.#session !== session) return
+    this.#session = undefined
+    this.#reason = reason
   }
 
   #postpone(reason: string): void {

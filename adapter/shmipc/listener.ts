@@ -3,6 +3,7 @@ import { createServer, type Server, Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import type { Addon } from '../../native/index.ts'
 import { ShmError } from '../errors.ts'
+import { parseMemory } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemoryOrWarn } from './availability.ts'
 import { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
@@ -14,6 +15,13 @@ import type { ShmStream } from './stream.ts'
 export interface ListenOptions extends ClaimOptions {
   /** Unix socket: `shm:///run/x.sock` or an absolute path. */
   readonly path: string
+  /**
+   * The largest shared memory a client may bring, with its unit. One that brings more is refused
+   * and falls back to ordinary sockets.
+   *
+   * @defaultValue '3GiB', the most there can be
+   */
+  readonly memory?: string | undefined
 }
 
 export interface ListenerEvents {
@@ -40,13 +48,19 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
   #closed: Promise<void> | undefined
 
   /** @internal Listeners are made by {@link listen}. */
-  constructor(path: string, claim: ClaimedPath, addon: Addon | undefined, server?: Server) {
+  constructor(
+    path: string,
+    claim: ClaimedPath,
+    maxMemory: number,
+    addon: Addon | undefined,
+    server?: Server
+  ) {
     super()
     this.path = path
     this.#claim = claim
     this.transport = addon === undefined ? 'socket' : 'shm'
     if (addon !== undefined) {
-      this.#stop = this.#accept(addon)
+      this.#stop = this.#accept(addon, maxMemory)
       return
     }
     server!.on('connection', (socket) => this.emit('connection', socket))
@@ -67,8 +81,8 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     return this.#closed
   }
 
-  #accept(addon: Addon): () => void {
-    const stop = theDoorman(addon).listen(this.#claim.bindPath, WINDOW_BYTES, {
+  #accept(addon: Addon, maxMemory: number): () => void {
+    const stop = theDoorman(addon).listen(this.#claim.bindPath, WINDOW_BYTES, maxMemory, {
       onSession: (native) => {
         const session = new ShmSession(this.path, native)
         this.sessions.add(session)
@@ -95,6 +109,7 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
  */
 export async function listen(options: ListenOptions): Promise<ShmListener> {
   const path = parseShmAddress('path', options.path)
+  const maxMemory = parseMemory('memory', options.memory ?? '3GiB')
   const { addon } = sharedMemoryOrWarn()
   const claim = await claimPath(path, options)
   let listener: ShmListener | undefined
@@ -105,7 +120,7 @@ export async function listen(options: ListenOptions): Promise<ShmListener> {
       server.listen(claim.bindPath)
       await once(server, 'listening')
     }
-    listener = new ShmListener(path, claim, addon, server)
+    listener = new ShmListener(path, claim, maxMemory, addon, server)
     await claim.publish()
     return listener
   } catch (error) {

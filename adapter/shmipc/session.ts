@@ -15,6 +15,8 @@ const SLICE_WORDS = 3
 export interface SessionEvents {
   /** A client opened a stream and sent something on it. Server side only. */
   stream: [stream: ShmStream]
+  /** The server closes the session: it takes no new stream, those open go on. Client side only. */
+  leave: []
   /** The session is over; `error` says why when it was not closed by this process. */
   close: [error: Error | undefined]
 }
@@ -50,6 +52,10 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   // shmipc counts from 1 and adds before use.
   #lastId = 1
   #closing = false
+  /** The server asked for no more streams. */
+  #leaving = false
+  #left: Promise<void> | undefined
+  #whenLeft: (() => void) | undefined
   #ended = false
   #whenEmpty: (() => void) | undefined
   #fallbackMessages = 0
@@ -72,6 +78,11 @@ export class ShmSession extends EventEmitter<SessionEvents> {
       beforeMessage: () => native.poll(),
       onPolling: () => native.poll(),
       onStreamClose: (id) => this.#onEnd(id, Status.close),
+      onHotRestart: () => {
+        this.#leaving = true
+        this.emit('leave')
+      },
+      onHotRestartAck: () => this.#whenLeft?.(),
       onFallback: (id, status, data) => this.#onFallback(id, status, data),
       onEnd: (error) => this.#onSocketEnd(error)
     })
@@ -89,6 +100,11 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     return this.#ended
   }
 
+  /** The server asked not to be sent new requests here. */
+  get leaving(): boolean {
+    return this.#leaving
+  }
+
   /** Streams neither ended nor destroyed. */
   get streams(): number {
     return this.#streams.size
@@ -100,7 +116,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
    * @throws {ShmError} `SHM_ERR_SESSION_CLOSED`
    */
   openStream(): ShmStream {
-    if (this.#ended || this.#closing) {
+    if (this.#ended || this.#closing || this.#leaving) {
       throw new ShmError('SHM_ERR_SESSION_CLOSED', `the session on ${this.path} is closed`)
     }
     if (this.role === 'server') {
@@ -112,8 +128,22 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     return this.#addStream(this.#lastId)
   }
 
+  /**
+   * Tells a shmesh client to open no more streams and to reuse none; resolves when it has agreed
+   * or the session is over. What it opened before is served. Server side; elsewhere it does nothing.
+   */
+  leave(): Promise<void> {
+    if (this.#ended || this.role === 'client' || this.peer === 'shmipc') return Promise.resolve()
+    this.#left ??= new Promise<void>((resolve) => {
+      this.#whenLeft = resolve
+      this.#control.sendHotRestart()
+    })
+    return this.#left
+  }
+
   /** Takes no new streams; resolves when the last one has ended and the memory is gone. */
   async close(): Promise<void> {
+    await this.leave()
     if (this.#ended) return
     this.#closing = true
     if (this.#streams.size > 0) {
@@ -261,6 +291,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.#streams.clear()
     this.#resetIds.clear()
     this.native.close()
+    this.#whenLeft?.()
     this.#whenEmpty?.()
     publishSessionClose({ path: this.path, role: this.role, error })
     this.emit('close', error)

@@ -46,6 +46,11 @@ export function socketDirectory(): string {
   return directory
 }
 
+/** The socket named `name` in {@link socketDirectory}: `app` for apps, `outbound` for proxies. */
+export function defaultSocketPath(name: 'app' | 'outbound'): string {
+  return join(socketDirectory(), `${name}.sock`)
+}
+
 /**
  * Checks that `directory` exists and that not everybody can replace what is in it.
  *

@@ -22,6 +22,8 @@ export class ShmStream extends Duplex {
   readonly remoteFamily: undefined
   readonly encrypted: undefined
 
+  /** As `net.Socket`'s. */
+  bytesRead = 0
   readonly #writer: StreamWriter
   /** Received and not yet credited, bytes. */
   #uncredited = 0
@@ -45,6 +47,14 @@ export class ShmStream extends Duplex {
     return this.#fallbackReceived + this.#writer.fallbackBytes
   }
 
+  /**
+   * The server is going: it serves what is under way on this stream, and a pool must not start
+   * another request on it.
+   */
+  get retiring(): boolean {
+    return this.session.leaving
+  }
+
   /** @internal Both directions ended in order. */
   get finished(): boolean {
     return this.#peerEnded && this.#weEnded
@@ -53,6 +63,7 @@ export class ShmStream extends Duplex {
   /** @internal */
   onData(chunk: Buffer, byFallback: boolean): void {
     if (this.destroyed || this.#peerEnded) return
+    this.bytesRead += chunk.length
     this.#uncredited += chunk.length
     this.#peerFellBack = byFallback
     if (byFallback) {

@@ -41,10 +41,10 @@ Doorman::~Doorman() {
   thread_.join();
 }
 
-void Doorman::Listen(std::uint32_t id, UniqueFd listener, std::uint32_t window) {
+void Doorman::Listen(std::uint32_t id, UniqueFd listener, const ServerOptions& options) {
   {
     const std::lock_guard lock(mutex_);
-    new_listeners_.push_back({id, std::move(listener), window, {}});
+    new_listeners_.push_back({id, std::move(listener), options, {}});
   }
   Wake();
 }
@@ -151,7 +151,7 @@ void Doorman::Dial(const Call& call) {
     Deliver(std::move(failure));
     return;
   }
-  Guest guest{call.id, {}, 0, false, std::move(handshake), Clock::now() + kTimeout};
+  Guest guest{call.id, {}, {}, false, std::move(handshake), Clock::now() + kTimeout};
   if (!Advance(guest, false)) guests_.push_back(std::move(guest));
 }
 
@@ -162,7 +162,7 @@ void Doorman::Accept(Listener& listener) {
       listener.resume = Clock::now() + kDescriptorPause;
     }
     if (fd < 0) return;
-    Guest guest{listener.id, UniqueFd(fd), listener.window,
+    Guest guest{listener.id, UniqueFd(fd), listener.options,
                 true,        nullptr,      Clock::now() + kTimeout};
     if (!Advance(guest, false)) guests_.push_back(std::move(guest));
   }
@@ -183,7 +183,7 @@ bool Doorman::Advance(Guest& guest, bool timed_out) {
       Deliver(std::move(arrival));
       return true;
     }
-    guest.handshake = StartServerHandshake(std::move(guest.socket), guest.window);
+    guest.handshake = StartServerHandshake(std::move(guest.socket), guest.options);
     guest.deadline = Clock::now() + kTimeout;
   }
   switch (guest.handshake->Step()) {

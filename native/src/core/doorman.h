@@ -41,8 +41,7 @@ class Doorman {
   Doorman(const Doorman&) = delete;
   Doorman& operator=(const Doorman&) = delete;
 
-  // `window`: bytes a client's stream may send before it gets credit.
-  void Listen(std::uint32_t id, UniqueFd listener, std::uint32_t window);
+  void Listen(std::uint32_t id, UniqueFd listener, const ServerOptions& options);
   // Closes the listener and its unfinished handshakes. Arrivals already there stay.
   void StopListening(std::uint32_t id);
   void Connect(std::uint32_t id, std::string path, ClientOptions options);
@@ -54,13 +53,13 @@ class Doorman {
   struct Listener {
     std::uint32_t id;
     UniqueFd fd;
-    std::uint32_t window;
+    ServerOptions options;
     Clock::time_point resume;  // not polled before: accept ran out of descriptors
   };
   struct Guest {
     std::uint32_t id;
     UniqueFd socket;  // until the first byte says what it speaks
-    std::uint32_t window;
+    ServerOptions options;
     bool accepted;
     std::unique_ptr<Handshake> handshake;
     Clock::time_point deadline;

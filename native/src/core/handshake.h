@@ -70,6 +70,12 @@ struct ClientOptions {
 // Creates the memory, then speaks. nullptr with `error` set when the kernel refuses memory.
 std::unique_ptr<Handshake> StartClientHandshake(UniqueFd socket, const ClientOptions& options,
                                                 std::string& error);
-std::unique_ptr<Handshake> StartServerHandshake(UniqueFd socket, std::uint32_t window);
+
+struct ServerOptions {
+  std::uint32_t window = 0;      // bytes a client's stream may send before we give credit
+  std::uint64_t max_memory = 0;  // most bytes for slices a client may bring
+};
+
+std::unique_ptr<Handshake> StartServerHandshake(UniqueFd socket, const ServerOptions& options);
 
 }  // namespace shm

@@ -1,5 +1,6 @@
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "control_message.h"
@@ -22,8 +23,8 @@ constexpr std::size_t kMaxQueueBytes = std::size_t{64} * 1024 * 1024;
 
 class ServerHandshake final : public Handshake {
  public:
-  ServerHandshake(UniqueFd socket, std::uint32_t window)
-      : Handshake(std::move(socket)), window_(window) {
+  ServerHandshake(UniqueFd socket, const ServerOptions& options)
+      : Handshake(std::move(socket)), options_(options) {
     parts_.side = Side::kServer;
   }
 
@@ -90,8 +91,9 @@ class ServerHandshake final : public Handshake {
     // shmipc-go cannot seal its memory; a shmesh client must.
     const bool seals = parts_.discipline == Discipline::kOwned;
     std::string error;
-    parts_.buffers =
-        Mapping::Adopt(std::move(fds_[0]), kMinRegionBytes, kMaxRegionBytes, seals, error);
+    std::vector<SliceList::Geometry> lists;
+    const std::size_t most = std::min(BufferRegion::Plan(options_.max_memory, lists), kMaxRegionBytes);
+    parts_.buffers = Mapping::Adopt(std::move(fds_[0]), kMinRegionBytes, most, seals, error);
     if (parts_.buffers) {
       parts_.queues = Mapping::Adopt(std::move(fds_[1]), EventQueue::RegionBytes(1),
                                      kMaxQueueBytes, seals, error);
@@ -118,20 +120,21 @@ class ServerHandshake final : public Handshake {
     PutU16(fields, kDisciplineVersion);
     PutU16(fields, kTagWindow);
     PutU16(fields, 4);
-    PutU32(fields, window_);
+    PutU32(fields, options_.window);
     const std::array<int, 2> fds = {parts_.wake_us.get(), parts_.wake_peer.get()};
     return Send(Message(kAckShareMemory, fields), fds);
   }
 
-  std::uint32_t window_;
+  ServerOptions options_;
   Phase phase_ = Phase::kOffer;
   std::size_t length_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Handshake> StartServerHandshake(UniqueFd socket, std::uint32_t window) {
-  return std::make_unique<ServerHandshake>(std::move(socket), window);
+std::unique_ptr<Handshake> StartServerHandshake(UniqueFd socket,
+                                                const ServerOptions& options) {
+  return std::make_unique<ServerHandshake>(std::move(socket), options);
 }
 
 }  // namespace shm

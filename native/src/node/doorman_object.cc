@@ -42,12 +42,14 @@ DoormanObject::DoormanObject(const Napi::CallbackInfo& info)
 
 DoormanObject::~DoormanObject() { turn_->handles().Close(async_); }
 
-// listen(id, path, window): 0 or a negative errno.
+// listen(id, path, window, maxMemory): 0 or a negative errno.
 Napi::Value DoormanObject::Listen(const Napi::CallbackInfo& info) {
   const int fd = ListenUnix(info[1].As<Napi::String>().Utf8Value(), kBacklog);
   if (fd >= 0 && doorman_) {
-    doorman_->Listen(info[0].As<Napi::Number>().Uint32Value(), UniqueFd(fd),
-                     info[2].As<Napi::Number>().Uint32Value());
+    ServerOptions options;
+    options.window = info[2].As<Napi::Number>().Uint32Value();
+    options.max_memory = static_cast<std::uint64_t>(info[3].As<Napi::Number>().Int64Value());
+    doorman_->Listen(info[0].As<Napi::Number>().Uint32Value(), UniqueFd(fd), options);
   }
   return Napi::Number::New(info.Env(), fd < 0 ? fd : 0);
 }

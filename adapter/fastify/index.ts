@@ -1,0 +1,92 @@
+/**
+ * The Fastify plugin: `await app.register(shmesh)`, and the app serves shared memory as it serves
+ * TCP. Routes, hooks, plugins, logging and errors do not change.
+ */
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { ServerConnections } from '../http1/index.ts'
+import { listen, type SessionStatistics, type ShmListener } from '../shmipc/index.ts'
+import { resolveOptions, type ShmPluginOptions } from './options.ts'
+
+export type { ShmPluginOptions } from './options.ts'
+
+export interface ShmServer {
+  /** Unix sockets the app serves. */
+  readonly paths: readonly string[]
+  /** `socket` when shared memory cannot be had; undefined before the app is ready. */
+  readonly transport: 'shm' | 'socket' | undefined
+  /** One entry per session: memory, slices in use, wake-ups, fallbacks. */
+  statistics(): SessionStatistics[]
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    shm: ShmServer
+  }
+}
+
+/** A client that is stopped must not keep the app from closing, ms. */
+const LEAVE_MS = 1000
+
+const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
+  const resolved = resolveOptions(options)
+  const listeners: ShmListener[] = []
+  const connections = new ServerConnections(app.server)
+
+  app.decorate('shm', {
+    paths: resolved.paths,
+    get transport() {
+      return listeners[0]?.transport
+    },
+    statistics: () => listeners.flatMap(({ sessions }) => [...sessions].map((s) => s.statistics()))
+  })
+
+  app.addHook('onReady', async () => {
+    try {
+      for (const path of resolved.paths) listeners.push(await listen({ ...resolved, path }))
+    } catch (error) {
+      // A path that cannot be served fails the start-up whole.
+      await Promise.all(listeners.map((listener) => listener.close()))
+      throw error
+    }
+    for (const listener of listeners) serve(app, listener, connections)
+  })
+
+  app.addHook('preClose', async () => {
+    const force = app.initialConfig.forceCloseConnections === true
+    await Promise.all(listeners.map((listener) => listener.close()))
+    const sessions = listeners.flatMap((listener) => [...listener.sessions])
+    // Clients first agree to start nothing new here: then no request meets a connection we end.
+    if (!force) await within(LEAVE_MS, Promise.all(sessions.map((session) => session.leave())))
+    await connections.drain(force ? 0 : resolved.drainTimeoutMs)
+    for (const session of sessions) session.destroy()
+  })
+}
+
+function serve(app: FastifyInstance, listener: ShmListener, connections: ServerConnections): void {
+  listener.on('stream', (stream) => connections.add(stream))
+  listener.on('connection', (socket) => connections.add(socket))
+  listener.on('refused', (reason) =>
+    app.log.warn({ path: listener.path, reason }, 'session refused')
+  )
+  app.log.info(`Server listening at shm://${listener.path}`)
+  if (listener.transport === 'socket') {
+    app.log.warn(`shm://${listener.path} is served by ordinary sockets`)
+  }
+}
+
+function within(ms: number, work: Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
+}
+
+const plugin: FastifyPluginAsync<ShmPluginOptions> = fp(register, {
+  fastify: '5.x',
+  name: 'shmesh'
+})
+
+// The third name makes require() return the plugin itself, as Fastify users expect.
+export { plugin as default, plugin as 'module.exports', plugin as shmesh }

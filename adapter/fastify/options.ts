@@ -1,0 +1,86 @@
+import { InvalidArgumentError } from '../errors.ts'
+import { parseDuration } from '../options.ts'
+import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
+
+export interface ShmPluginOptions {
+  /**
+   * Unix socket the proxy connects to: `shm:///run/shmesh/app.sock` or an absolute path, or several
+   * of them.
+   *
+   * @defaultValue `app.sock` in `SHMESH_DIR`, else in `$XDG_RUNTIME_DIR/shmesh`, else in
+   *   `<tmpdir>/shmesh-<uid>`
+   */
+  readonly path?: string | readonly string[]
+  /**
+   * Permission bits of the socket: who may write it may send requests.
+   *
+   * @defaultValue 0o600
+   */
+  readonly mode?: number
+  /** Group of the socket, by name or gid; with `mode: 0o660` its members may connect too. */
+  readonly group?: string | number
+  /**
+   * Replaces a living server on the same path; it keeps its connections until it closes.
+   *
+   * @defaultValue false
+   */
+  readonly takeover?: boolean
+  /**
+   * The largest shared memory a client may bring, with its unit. One that brings more is served by
+   * ordinary sockets.
+   *
+   * @defaultValue '3GiB', the most there can be
+   */
+  readonly memory?: string
+  /**
+   * How long `app.close()` waits for requests under way before it destroys their connections.
+   *
+   * @defaultValue '30s'
+   */
+  readonly drainTimeout?: string
+}
+
+export interface ResolvedOptions {
+  readonly paths: readonly string[]
+  readonly mode: number | undefined
+  readonly group: string | number | undefined
+  readonly takeover: boolean
+  readonly memory: string | undefined
+  readonly drainTimeoutMs: number
+}
+
+const OPTIONS: readonly string[] = [
+  'path',
+  'mode',
+  'group',
+  'takeover',
+  'memory',
+  'drainTimeout',
+  // Fastify's own, given to every plugin.
+  'prefix',
+  'logLevel',
+  'logSerializers'
+]
+
+/** @throws {InvalidArgumentError} */
+export function resolveOptions(options: ShmPluginOptions): ResolvedOptions {
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue
+    throw new InvalidArgumentError('the shmesh plugin', `given ${OPTIONS.slice(0, 6)} only`, name)
+  }
+  const given = options.path === undefined ? [defaultSocketPath('app')] : [options.path].flat()
+  if (given.length === 0) throw new InvalidArgumentError('path', 'one path at least', '[]')
+  const paths = given.map((path) => parseShmAddress('path', path as string))
+  const { mode, group, takeover = false, memory, drainTimeout = '30s' } = options
+  if (typeof takeover !== 'boolean') {
+    throw new InvalidArgumentError('takeover', 'true or false', takeover)
+  }
+  return {
+    paths,
+    mode,
+    group,
+    takeover,
+    memory,
+    drainTimeoutMs: parseDuration('drainTimeout', drainTimeout)
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Private memory in which heads are scanned, shared by every reader and writer of the thread. Valid
+ * from filling to scanning only, with no foreign code in between. Bytes are scanned here and not in
+ * the caller's chunk because that may be memory a peer writes: it is read once, by the copy.
+ */
+export interface Scratch {
+  readonly bytes: Buffer
+  /** The same memory, four bytes at a time. */
+  readonly words: Int32Array
+}
+
+let scratch = allocate(32768)
+
+/** The scratch with room for `size` bytes and the terminator behind them. */
+export function scratchOf(size: number): Scratch {
+  if (size + 4 > scratch.bytes.length) scratch = allocate(size * 2)
+  return scratch
+}
+
+function allocate(size: number): Scratch {
+  const memory = new ArrayBuffer((size + 7) & ~3)
+  return { bytes: Buffer.from(memory), words: new Int32Array(memory) }
+}
+
+/**
+ * The position of the first control character but HTAB at or after `from`. There must be one: what
+ * fills the scratch puts a zero behind its last byte.
+ */
+export function textEnd(scratch: Scratch, from: number): number {
+  const { bytes, words } = scratch
+  let at = from
+  for (;;) {
+    if ((at & 3) === 0) {
+      // No byte of the word is below 0x20 or equal to 0x7f: four at once. HTAB stops it, too.
+      let index = at >> 2
+      for (;;) {
+        const word = words[index] as number
+        const delete_ = word ^ 0x7f7f7f7f
+        const controls = ((word - 0x20202020) & ~word) | ((delete_ - 0x01010101) & ~delete_)
+        if ((controls & 0x80808080) !== 0) break
+        index++
+      }
+      at = index << 2
+    }
+    const byte = bytes[at] as number
+    if (byte < 0x20 ? byte !== 0x09 : byte === 0x7f) return at
+    at++
+  }
+}

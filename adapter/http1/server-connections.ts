@@ -1,0 +1,168 @@
+/**
+ * Serves byte streams with the codec of a `node:http` server: the borrowed codec.
+ *
+ * A stream emitted as `connection` gets the whole of node:http, except what Node does only for
+ * servers that listen and connections they accepted: deadlines, keeping count, closing. That is done
+ * here.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/** How often deadlines are looked at, in ms. Node's `connectionsCheckingInterval` is 30 s. */
+const SWEEP_MS = 1000
+
+interface Connection {
+  readonly stream: Duplex
+  /** Requests whose response has not closed. */
+  active: number
+  request: IncomingMessage | undefined
+  served: number
+  /** Bytes read when the last response closed: more than that is the next request's head. */
+  bytesAtIdle: number
+  /** When the present phase began (idle, head or request), ms of performance.now(). */
+  since: number
+  phase: 'idle' | 'head' | 'request'
+}
+
+export class ServerConnections {
+  readonly #server: Server
+  readonly #connections = new Map<object, Connection>()
+  #timer: NodeJS.Timeout | undefined
+  #draining = false
+  #whenEmpty: (() => void) | undefined
+
+  constructor(server: Server) {
+    this.#server = server
+    server.prependListener('request', this.#onRequest)
+  }
+
+  get size(): number {
+    return this.#connections.size
+  }
+
+  add(stream: Duplex): void {
+    this.#connections.set(stream, {
+      stream,
+      active: 0,
+      request: undefined,
+      served: 0,
+      bytesAtIdle: 0,
+      since: performance.now(),
+      phase: 'idle'
+    })
+    stream.once('close', () => {
+      this.#connections.delete(stream)
+      if (this.#connections.size > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+      this.#whenEmpty?.()
+    })
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
+    this.#server.emit('connection', stream)
+  }
+
+  /**
+   * Ends idle connections, and each other one after its response. Resolves when all are closed;
+   * those still open after `timeoutMs` are destroyed.
+   */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#draining = true
+    for (const connection of this.#connections.values()) this.#endIfIdle(connection)
+    if (this.#connections.size > 0) {
+      const deadline = setTimeout(() => this.destroy(), timeoutMs)
+      await new Promise<void>((resolve) => {
+        this.#whenEmpty = resolve
+      })
+      clearTimeout(deadline)
+    }
+    this.#server.off('request', this.#onRequest)
+  }
+
+  /** Destroys every connection. */
+  destroy(): void {
+    for (const { stream } of this.#connections.values()) stream.destroy()
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const connection = this.#connections.get(request.socket)
+    if (connection === undefined) return
+    connection.active++
+    connection.request = request
+    this.#enter(connection, 'request')
+    if (this.#draining) response.setHeader('connection', 'close')
+    response.once('close', () => {
+      connection.active--
+      connection.served++
+      if (connection.active > 0) return
+      connection.request = undefined
+      connection.bytesAtIdle = bytesRead(connection.stream)
+      this.#enter(connection, 'idle')
+      if (this.#draining) this.#endIfIdle(connection)
+    })
+  }
+
+  #enter(connection: Connection, phase: Connection['phase']): void {
+    connection.phase = phase
+    connection.since = performance.now()
+  }
+
+  #endIfIdle({ stream, active }: Connection): void {
+    if (active === 0 && !isUpgraded(stream)) destroySoon(stream)
+  }
+
+  #sweep(): void {
+    const { headersTimeout, requestTimeout, keepAliveTimeout } = this.#server
+    const now = performance.now()
+    for (const connection of this.#connections.values()) {
+      if (isUpgraded(connection.stream)) continue
+      const elapsed = now - connection.since
+      switch (connection.phase) {
+        case 'idle':
+          if (bytesRead(connection.stream) > connection.bytesAtIdle) {
+            this.#enter(connection, 'head')
+          } else if (connection.served === 0) {
+            if (isOver(elapsed, headersTimeout)) this.#timeOut(connection)
+          } else if (isOver(elapsed, keepAliveTimeout)) {
+            destroySoon(connection.stream)
+          }
+          break
+        case 'head':
+          if (isOver(elapsed, headersTimeout)) this.#timeOut(connection)
+          break
+        case 'request':
+          if (connection.request?.complete === false && isOver(elapsed, requestTimeout)) {
+            this.#timeOut(connection)
+          }
+          break
+      }
+    }
+  }
+
+  /** As node:http does: whoever handles `clientError` answers 408 and destroys. */
+  #timeOut({ stream }: Connection): void {
+    const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+    if (!this.#server.emit('clientError', error, stream)) {
+      stream.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n')
+      stream.destroy(error)
+    }
+  }
+}
+
+function isOver(elapsed: number, timeout: number): boolean {
+  return timeout > 0 && elapsed > timeout
+}
+
+function bytesRead(stream: Duplex): number {
+  return (stream as Duplex & { bytesRead?: number }).bytesRead ?? 0
+}
+
+/** After an upgrade node:http has let go of the stream, and it may be quiet for long. */
+function isUpgraded(stream: Duplex): boolean {
+  return (stream as Duplex & { parser?: unknown }).parser === null
+}
+
+function destroySoon(stream: Duplex): void {
+  const socket = stream as Duplex & { destroySoon?: () => void }
+  if (socket.destroySoon === undefined) socket.end(() => socket.destroy())
+  else socket.destroySoon()
+}

@@ -1,0 +1,3 @@
+/** An undici dispatcher over shared memory. Needs `undici` 6.21+, 7 or 8 beside it. */
+export type { ShmAgentOptions } from './options.ts'
+export { ShmAgent, type ShmAgentStatistics } from './shm-agent.ts'
