@@ -31,13 +31,12 @@ export function textEnd(scratch: Scratch, from: number): number {
   let at = from
   for (;;) {
     if ((at & 3) === 0) {
-      // No byte of the word is below 0x20 or equal to 0x7f: four at once. HTAB stops it, too.
+      // Four bytes at once: bit 7 of each says that it is below 0x20, or 0x7f. HTAB counts here.
       let index = at >> 2
       for (;;) {
         const word = words[index] as number
-        const delete_ = word ^ 0x7f7f7f7f
-        const controls = ((word - 0x20202020) & ~word) | ((delete_ - 0x01010101) & ~delete_)
-        if ((controls & 0x80808080) !== 0) break
+        const low = word & 0x7f7f7f7f
+        if (((~(low + 0x60606060) | (low + 0x01010101)) & ~word & 0x80808080) !== 0) break
         index++
       }
       at = index << 2

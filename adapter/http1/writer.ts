@@ -77,9 +77,13 @@ function head(startLine: string, headers: Headers, kind: number): string {
   if (!Array.isArray(headers) || headers.length % 2 !== 0) {
     throw new InvalidArgumentError('headers', 'names and values in turn', headers)
   }
+  // A copy, so that what is checked is what was written, whatever the caller's array does.
+  const fields = headers.slice()
   let text = startLine
-  for (let i = 0; i < headers.length; i += 2) {
-    text += `${nameAt(headers, i)}: ${valueAt(headers, i + 1)}\r\n`
+  for (let i = 0; i < fields.length; i += 2) {
+    const value = textOf(fields, i + 1)
+    fields[i + 1] = value
+    text += `${textOf(fields, i)}: ${value}\r\n`
   }
   text += '\r\n'
   if (NOT_LATIN1.test(text)) {
@@ -88,30 +92,25 @@ function head(startLine: string, headers: Headers, kind: number): string {
   const scratch = scratchOf(text.length)
   scratch.bytes.write(text, 0, 'latin1')
   scratch.bytes[text.length] = 0
-  check(scratch, startLine.length, headers, kind)
+  check(scratch, startLine.length, fields, kind)
   return text
 }
 
-function nameAt(headers: Headers, index: number): string {
-  const name: unknown = headers[index]
-  if (typeof name === 'string') return name
-  throw new InvalidArgumentError(`headers[${index}]`, 'a field name', name)
-}
-
 /** A number is as good as its text. An object is not: it could give another text when asked again. */
-function valueAt(headers: Headers, index: number): string {
-  const value: unknown = headers[index]
+function textOf(fields: Headers, index: number): string {
+  const value: unknown = fields[index]
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  throw new InvalidArgumentError(`the value of ${headers[index - 1]}`, 'a string', value)
+  const what = index % 2 === 0 ? `headers[${index}]` : `the value of ${fields[index - 1]}`
+  throw new InvalidArgumentError(what, 'a string', value)
 }
 
-function check(scratch: Scratch, fields: number, headers: Headers, kind: number): void {
+function check(scratch: Scratch, first: number, headers: Headers, kind: number): void {
   const { bytes } = scratch
-  if (textEnd(scratch, 0) !== fields - 2) {
+  if (textEnd(scratch, 0) !== first - 2) {
     throw new InvalidArgumentError('reason', 'text without control characters', 'one')
   }
-  let at = fields
+  let at = first
   let hosts = 0
   let framings = 0
   for (let i = 0; i < headers.length; i += 2) {
@@ -121,7 +120,7 @@ function check(scratch: Scratch, fields: number, headers: Headers, kind: number)
       if (TOKEN[bytes[k] as number] !== 1) throw invalidName(headers, i)
     }
     if (length === 0) throw invalidName(headers, i)
-    const value = valueAt(headers, i + 1)
+    const value = headers[i + 1] as string
     const start = end + 2
     const next = textEnd(scratch, start)
     if (next !== start + value.length) throw invalidValue(headers, i + 1)
