@@ -1,0 +1,34 @@
+/**
+ * Runs the compiled tests, dist/<area>/test/*.test.js, with Node's own runner. Arguments choose
+ * those whose path contains one of them: `npm run test:node -- shmipc proxy/test/drain`.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fail, filesBelow, ROOT } from './tools.mjs'
+
+/** No test needs a tenth of it; a hanging one must not hang the run. */
+const TIMEOUT_MS = 120_000
+
+// Node 20 takes no patterns after --test.
+const dist = join(ROOT, 'dist')
+const wanted = process.argv.slice(2)
+const files = (existsSync(dist) ? filesBelow(dist) : [])
+  .map((path) => relative(ROOT, path))
+  .filter((path) => /\/test\/[^/]+\.test\.js$/.test(path))
+  .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+  .sort()
+if (files.length === 0) fail('no compiled tests found; run: npm run build:ts')
+
+const { status } = spawnSync(
+  process.execPath,
+  [
+    '--enable-source-maps',
+    '--test',
+    '--test-reporter=spec',
+    `--test-timeout=${TIMEOUT_MS}`,
+    ...files
+  ],
+  { cwd: ROOT, stdio: 'inherit' }
+)
+process.exit(status ?? 1)
