@@ -283,6 +283,7 @@ void SessionObject::Enlist() {
 }
 
 void SessionObject::Corrupt() {
+  // A copy: the callback destroys the session.
   const std::string error = session_->error();
   Call(on_corrupt_, {Napi::String::New(Env(), error)});
 }
@@ -317,6 +318,13 @@ void SessionObject::Shut(bool detach) {
   }
   session_.reset();
   words_ = {};
+  span_words_ = {};
+  // They refer to the TypeScript session, which refers to us: neither would ever be collected.
+  words_reference_.Reset();
+  spans_reference_.Reset();
+  on_events_.Reset();
+  on_corrupt_.Reset();
+  on_polling_.Reset();
 }
 
 }  // namespace shm
