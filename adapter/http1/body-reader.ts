@@ -51,7 +51,7 @@ export class BodyReader {
     const end = Math.min(offset + this.#remaining, chunk.length)
     if (end === offset) return offset
     this.#remaining -= end - offset
-    this.complete = this.#remaining === 0
+    if (this.#remaining === 0 && this.#kind === 'length') this.complete = true
     this.#handler.onBody(view(chunk, offset, end))
     return end
   }
@@ -72,7 +72,6 @@ export class BodyReader {
         this.#chunks.next()
       } else {
         at = this.#length(chunk, at)
-        this.complete = false
       }
     }
     return at
@@ -80,10 +79,11 @@ export class BodyReader {
 
   #close(chunk: Buffer, offset: number): number {
     if (offset === chunk.length) return offset
-    this.#received += chunk.length - offset
-    if (this.#received > this.#maxBytes) throw this.#tooLarge()
-    this.#handler.onBody(view(chunk, offset, chunk.length))
-    return chunk.length
+    const end = Math.min(chunk.length, offset + this.#maxBytes - this.#received)
+    this.#received += end - offset
+    if (end > offset) this.#handler.onBody(view(chunk, offset, end))
+    if (end < chunk.length) throw this.#tooLarge()
+    return end
   }
 
   #tooLarge(): HttpParseError {

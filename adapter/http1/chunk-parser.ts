@@ -97,7 +97,7 @@ export class ChunkParser {
     }
     if (this.size === 0 && this.#state === DIGIT) this.#count()
     this.#state = DIGIT
-    this.size = this.size * 16 + digit - 1
+    this.size = this.size * 16 + (digit - 1)
     if (this.size > Number.MAX_SAFE_INTEGER) {
       throw chunkError('a size must be at most 0x1fffffffffffff', byte)
     }
@@ -105,14 +105,19 @@ export class ChunkParser {
 
   /** After a size, or an extension that could end here. */
   #endOf(byte: number, rule: string): void {
-    if (byte === CR) this.#state = SIZE_LF
-    else if (byte === SEMICOLON) this.#state = NAME_START
-    else throw chunkError(rule, byte)
+    if (byte === CR) {
+      this.#state = SIZE_LF
+    } else if (byte === SEMICOLON) {
+      this.#count()
+      this.#state = NAME_START
+    } else {
+      throw chunkError(rule, byte)
+    }
   }
 
   #extension(byte: number): void {
-    this.#count()
     const token = TOKEN[byte] === 1
+    if (byte !== CR && byte !== SEMICOLON) this.#count()
     switch (this.#state) {
       case NAME_START:
         if (!token) throw chunkError('an extension must have a name', byte)

@@ -98,7 +98,8 @@ export class LineDecoder {
     }
     chunk.copy(this.#pending, held, from, to)
     this.#held = length
-    for (let i = held; i < length; i++) {
+    // From the last byte held on: a CR that waits there is decided by whatever follows it.
+    for (let i = held - 1; i < length; i++) {
       const byte = this.#pending[i] as number
       if (byte < SP && byte !== HTAB) return true
     }
