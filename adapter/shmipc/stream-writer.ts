@@ -7,6 +7,8 @@ const MAX_MESSAGE_BYTES = 256 * 1024
 const MAX_GATHERED_BYTES = 32 * 1024
 /** How long a message waits for slices before it goes by the socket, in ms. */
 const FALLBACK_AFTER_MS = 10
+/** Encodings of which `Buffer.byteLength` counts characters that decode to nothing. */
+const GUESSED_LENGTH = /^(hex|base64)/i
 
 export interface Piece {
   readonly chunk: Buffer | string
@@ -96,6 +98,8 @@ export class StreamWriter {
   #gather(pieces: readonly Piece[]): boolean {
     let bytes = 0
     for (const { chunk, encoding } of pieces) {
+      // Their length is a guess: bytes that turn out missing would be sent as they lie in memory.
+      if (typeof chunk === 'string' && GUESSED_LENGTH.test(encoding)) return false
       bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length
     }
     if (bytes === 0) return true
