@@ -1,0 +1,284 @@
+/** A proxy in this process, byte-level peers on both sides of it, and teardown that finds leaks. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import type { TestContext } from 'node:test'
+import { pino } from 'pino'
+import { createProxy, type MeshProxy, type ProxyStatistics, resolveConfig } from '../index.ts'
+
+export interface Harness {
+  readonly proxy: MeshProxy
+  /** Of the first listener when it is http://. */
+  readonly port: number
+  /** Log lines at level warn and above. */
+  readonly complaints: string[]
+}
+
+/** Clients and whatever else must be gone before a proxy is asked to end. */
+const openInTest = new WeakMap<TestContext, (() => void)[]>()
+
+function closeFirst(t: TestContext, close: () => void): void {
+  const closers = openInTest.get(t) ?? []
+  openInTest.set(t, closers)
+  closers.push(close)
+}
+
+/** Starts a proxy on `document`, which lacks only what is the same everywhere. */
+export async function startProxy(
+  t: TestContext,
+  document: Readonly<Record<string, unknown>>
+): Promise<Harness> {
+  const config = resolveConfig({ version: 1, ...document }, () => 'test')
+  const complaints: string[] = []
+  const log = pino({ level: 'warn' }, { write: (line) => complaints.push(line) })
+  const proxy = await createProxy(config, { log, accessLog: log })
+  t.after(async () => {
+    for (const close of openInTest.get(t) ?? []) close()
+    await proxy.drain()
+    await quiet(() => openConnections(proxy.statistics()) === 0)
+    const { requests } = proxy.statistics()
+    assert.equal(requests.active, 0, 'a request outlived the proxy')
+    assert.equal(openConnections(proxy.statistics()), 0, 'a connection outlived the proxy')
+  })
+  const address = proxy.addresses[0]?.address ?? ''
+  return { proxy, port: Number(/:(\d+)$/.exec(address)?.[1] ?? 0), complaints }
+}
+
+/** One http:// listener in front of `upstreams`. */
+export function startSimpleProxy(
+  t: TestContext,
+  upstreams: readonly string[],
+  options: {
+    readonly cluster?: Readonly<Record<string, unknown>>
+    readonly listener?: Readonly<Record<string, unknown>>
+    readonly proxy?: Readonly<Record<string, unknown>>
+  } = {}
+): Promise<Harness> {
+  return startProxy(t, {
+    drainTimeout: '2s',
+    ...options.proxy,
+    listeners: [
+      {
+        name: 'inbound',
+        address: 'http://127.0.0.1:0',
+        routes: [{ cluster: 'app' }],
+        ...options.listener
+      }
+    ],
+    clusters: [
+      {
+        name: 'app',
+        endpoints: upstreams.map((address) => ({ address })),
+        ...options.cluster
+      }
+    ]
+  })
+}
+
+/** Everything the statistics know to be open. */
+export function openConnections(statistics: ProxyStatistics): number {
+  let open = 0
+  for (const listener of statistics.listeners) open += listener.connections
+  for (const cluster of statistics.clusters) {
+    for (const endpoint of cluster.endpoints) open += endpoint.connections + endpoint.inFlight
+  }
+  return open
+}
+
+/** Lets the event loop turn until `done`; gives up after some thousand turns. */
+export async function quiet(done: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 20_000 && !done(); turn++) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** A directory of its own, which must be empty of sockets at the end. */
+export function temporaryDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'shmesh-proxy-'))
+  t.after(() => {
+    const left = readdirSync(directory)
+    rmSync(directory, { recursive: true })
+    assert.deepEqual(left, [], 'files were left behind')
+  })
+  return directory
+}
+
+/** The other end has closed the connection in order, and there was more to come. */
+export class EndedError extends Error {
+  override readonly name: string = 'EndedError'
+}
+
+/** Reads one end of a connection piece by piece. */
+export class Bytes {
+  readonly stream: Duplex
+  #text = ''
+  #ended = false
+  #error: Error | undefined
+  #wakes: (() => void)[] = []
+
+  constructor(stream: Duplex) {
+    this.stream = stream
+    stream.on('data', (chunk: Buffer) => {
+      this.#text += chunk.toString('latin1')
+      this.#wake()
+    })
+    stream.on('end', () => {
+      this.#ended = true
+      this.#wake()
+    })
+    stream.on('error', (error) => {
+      this.#error = error
+      this.#wake()
+    })
+    stream.on('close', () => {
+      this.#ended = true
+      this.#wake()
+    })
+  }
+
+  /** What has arrived and was not taken yet. */
+  get pending(): string {
+    return this.#text
+  }
+
+  write(text: string): void {
+    this.stream.write(text, 'latin1')
+  }
+
+  /** Up to and including `mark`. */
+  async until(mark: string): Promise<string> {
+    for (;;) {
+      const at = this.#text.indexOf(mark)
+      if (at !== -1) return this.#cut(at + mark.length)
+      await this.#more(`"${mark}"`)
+    }
+  }
+
+  head(): Promise<string> {
+    return this.until('\r\n\r\n')
+  }
+
+  async take(length: number): Promise<string> {
+    while (this.#text.length < length) await this.#more(`${length} bytes`)
+    return this.#cut(length)
+  }
+
+  /** All up to an orderly end. */
+  async rest(): Promise<string> {
+    while (!this.#ended && this.#error === undefined) await this.#wait()
+    if (this.#error !== undefined) throw this.#error
+    return this.#cut(this.#text.length)
+  }
+
+  /** Until the connection is gone, in whatever way; tells which. */
+  async gone(): Promise<'ended' | 'reset'> {
+    while (!this.#ended && this.#error === undefined) await this.#wait()
+    return this.#error === undefined ? 'ended' : 'reset'
+  }
+
+  async #more(what: string): Promise<void> {
+    if (this.#error !== undefined) throw this.#error
+    if (this.#ended) throw new EndedError(`it ended before ${what}; it said: ${this.#text}`)
+    await this.#wait()
+  }
+
+  #wait(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wakes.push(resolve)
+    })
+  }
+
+  #wake(): void {
+    for (const wake of this.#wakes.splice(0)) wake()
+  }
+
+  #cut(length: number): string {
+    const taken = this.#text.slice(0, length)
+    this.#text = this.#text.slice(length)
+    return taken
+  }
+}
+
+export interface Origin {
+  readonly address: string
+  /** Connections accepted so far, in order. */
+  readonly connections: Bytes[]
+  close(): void
+}
+
+/** An upstream that does exactly what `serve` does with each connection. */
+export async function startOrigin(
+  t: TestContext,
+  serve: (connection: Bytes, index: number) => Promise<void> | void
+): Promise<Origin> {
+  const connections: Bytes[] = []
+  const failures: unknown[] = []
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    const connection = new Bytes(socket)
+    const index = connections.push(connection) - 1
+    Promise.resolve(serve(connection, index)).catch((error: unknown) => {
+      socket.destroy()
+      // That connections end is nothing special; whatever else went wrong fails the test.
+      const code = (error as NodeJS.ErrnoException).code
+      if (!(error instanceof EndedError) && code !== 'ECONNRESET') failures.push(error)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const close = () => {
+    server.close()
+    for (const { stream } of connections) stream.destroy()
+  }
+  t.after(() => {
+    close()
+    assert.deepEqual(failures, [])
+  })
+  const { port } = server.address() as { port: number }
+  return { address: `http://127.0.0.1:${port}`, connections, close }
+}
+
+/** Answers every request with `answer` of its head, until the connection ends. */
+export function answering(answer: (head: string) => string): (connection: Bytes) => Promise<void> {
+  return async (connection) => {
+    for (;;) {
+      const head = await connection.head()
+      const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
+      if (length > 0) await connection.take(length)
+      connection.write(answer(head))
+    }
+  }
+}
+
+export function ok(body: string): string {
+  return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+}
+
+/** A client connection; gone at the end of the test. */
+export async function dial(t: TestContext, port: number): Promise<Bytes> {
+  const socket: Socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  await once(socket, 'connect')
+  closeFirst(t, () => socket.destroy())
+  return new Bytes(socket)
+}
+
+/** Sends `text` on a new connection and returns all that comes back until it is closed. */
+export async function roundTrip(t: TestContext, port: number, text: string): Promise<string> {
+  const client = await dial(t, port)
+  client.write(text)
+  return client.rest()
+}
+
+/** A port that nobody listens on. */
+export async function unusedAddress(): Promise<string> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return `http://127.0.0.1:${port}`
+}
