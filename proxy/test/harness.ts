@@ -6,7 +6,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
-import type { TestContext } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { pino } from 'pino'
 import { createProxy, type MeshProxy, type ProxyStatistics, resolveConfig } from '../index.ts'
 
@@ -17,6 +17,23 @@ export interface Harness {
   /** Log lines at level warn and above. */
   readonly complaints: string[]
 }
+
+/** What keeps this process alive; stdin, stdout and stderr are pipes as well, and were there first. */
+function activeResources(): string[] {
+  return process.getActiveResourcesInfo().filter((name) => !/^(FS|Immediate|TickObject)/.test(name))
+}
+
+const atStart = activeResources().filter((name) => name === 'PipeWrap').length
+
+after(async () => {
+  const left = () => {
+    const active = activeResources()
+    const others = active.filter((name) => name !== 'PipeWrap')
+    return active.length - others.length > atStart ? [...others, 'PipeWrap'] : others
+  }
+  await quiet(() => left().length === 0)
+  assert.deepEqual(left(), [], 'sockets, servers, timers or processes were left behind')
+})
 
 /** Clients and whatever else must be gone before a proxy is asked to end. */
 const openInTest = new WeakMap<TestContext, (() => void)[]>()

@@ -106,9 +106,9 @@ export class Endpoint implements Watched {
       return connection
     }
     const room = this.#limits.connections - this.#open.size - this.#connecting
-    if (room <= 0 && !this.#makeRoom() && this.#waiters.length >= this.#limits.pending) {
-      return 'overloaded'
-    }
+    // Those a connection is being made for do not queue.
+    const queued = this.#waiters.length - this.#connecting
+    if (room <= 0 && !this.#makeRoom() && queued >= this.#limits.pending) return 'overloaded'
     this.inFlight++
     this.#requests++
     this.#waiters.push(waiter)

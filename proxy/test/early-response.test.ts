@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+test('an answer before the end of the request is passed on, and the connection lives', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    const head = await connection.head()
+    connection.write(ok(head.startsWith('POST') ? 'no' : 'ok'))
+  })
+  const { port } = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, port)
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nsome')
+  await client.head()
+  assert.equal(await client.take(2), 'no')
+  client.write(`bytes!${GET}`)
+  await client.head()
+  assert.equal(await client.take(2), 'ok')
+  // The first upstream connection still owed a request, so it was not used again.
+  assert.equal(origin.connections.length, 2)
+})
+
+test('a client that goes on with a huge body after its answer is cut off', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    connection.write(ok('no'))
+  })
+  const { port } = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, port)
+  client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${2 ** 30}\r\n\r\n`)
+  await client.head()
+  assert.equal(await client.take(2), 'no')
+  const piece = Buffer.alloc(64 * 1024)
+  const writing = setInterval(() => client.stream.write(piece), 1)
+  t.after(() => clearInterval(writing))
+  await client.rest()
+  clearInterval(writing)
+})
+
+test('a body withheld for a 100 that never came does not become the next request', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    connection.write('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n')
+  })
+  const { port } = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, port)
+  client.write(
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\nExpect: 100-continue\r\n\r\n' +
+      'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
+  )
+  assert.match(await client.rest(), /^HTTP\/1\.1 417 .*Connection: close\r\n\r\n$/s)
+  assert.equal(origin.connections.length, 1)
+})
+
+test('both directions stream at the same time', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    for (;;) {
+      const size = await connection.until('\r\n')
+      const data = await connection.until('\r\n')
+      connection.write(size + data)
+      if (size === '0\r\n') return
+    }
+  })
+  const { port } = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, port)
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+  await client.head()
+  for (const word of ['one', 'two', 'three']) {
+    const chunk = `${word.length.toString(16)}\r\n${word}\r\n`
+    client.write(chunk)
+    assert.equal(await client.take(chunk.length), chunk)
+  }
+  client.write('0\r\n\r\n')
+  assert.equal(await client.take(5), '0\r\n\r\n')
+})

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { answering, dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+test('an upstream that does not begin its answer in time is a 504', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.gone()
+  })
+  const cluster = { timeouts: { head: '60ms' } }
+  const { port } = await startSimpleProxy(t, [origin.address], { cluster })
+  const client = await dial(t, port)
+  client.write(GET)
+  assert.match(await client.head(), /^HTTP\/1\.1 504 .*x-shmesh-reason: upstream_timeout/is)
+  assert.match(await client.until('\n'), /did not begin its response within 60 ms/)
+  assert.equal(await origin.connections[0]?.gone(), 'ended')
+})
+
+test('an upstream that does not finish its answer in time aborts it', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
+    await connection.gone()
+  })
+  const cluster = { timeouts: { request: '80ms', head: '5s' } }
+  const { port } = await startSimpleProxy(t, [origin.address], { cluster })
+  const client = await dial(t, port)
+  client.write(GET)
+  await client.head()
+  assert.equal(await client.gone(), 'reset')
+})
+
+test('a head that trickles is answered 408', async (t) => {
+  const origin = await startOrigin(
+    t,
+    answering(() => ok('x'))
+  )
+  const listener = { timeouts: { head: '100ms' } }
+  const { port, proxy } = await startSimpleProxy(t, [origin.address], { listener })
+  const client = await dial(t, port)
+  const timer = setInterval(() => client.write('X-A: b\r\n'), 20)
+  t.after(() => clearInterval(timer))
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n')
+  assert.match(await client.rest(), /^HTTP\/1\.1 408 .*Connection: close/s)
+  clearInterval(timer)
+  assert.equal(proxy.statistics().requests.failures.request_timeout, 1)
+})
+
+test('a connection without a request, and one between requests, is closed in silence', async (t) => {
+  const origin = await startOrigin(
+    t,
+    answering(() => ok('x'))
+  )
+  const listener = { timeouts: { head: '100ms', idle: '100ms' } }
+  const { port } = await startSimpleProxy(t, [origin.address], { listener })
+  const silent = await dial(t, port)
+  const client = await dial(t, port)
+  client.write(GET)
+  await client.head()
+  await client.take(1)
+  assert.equal(await client.rest(), '')
+  assert.equal(await silent.rest(), '')
+})
+
+test('a body that stops is answered 408, and the upstream let go', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.rest()
+  })
+  const listener = { timeouts: { body: '100ms' } }
+  const { port } = await startSimpleProxy(t, [origin.address], { listener })
+  const client = await dial(t, port)
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf')
+  assert.match(await client.rest(), /^HTTP\/1\.1 408 .*Connection: close/s)
+  await origin.connections[0]?.gone()
+})
+
+test('an idle upstream connection is closed before the peer would', async (t) => {
+  const origin = await startOrigin(
+    t,
+    answering(() => 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 1\r\n\r\nx')
+  )
+  const { port } = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, port)
+  for (let i = 0; i < 2; i++) {
+    client.write(GET)
+    await client.head()
+    await client.take(1)
+  }
+  assert.equal(origin.connections.length, 2)
+})
+
+test('an idle upstream connection is closed after the configured time', async (t) => {
+  const origin = await startOrigin(
+    t,
+    answering(() => ok('x'))
+  )
+  const cluster = { timeouts: { idle: '50ms' } }
+  const { port, proxy } = await startSimpleProxy(t, [origin.address], { cluster })
+  const client = await dial(t, port)
+  client.write(GET)
+  await client.head()
+  assert.equal(await origin.connections[0]?.gone(), 'ended')
+  assert.equal(proxy.statistics().clusters[0]?.endpoints[0]?.connections, 0)
+})
