@@ -13,8 +13,8 @@ export type AddressUse = 'listener' | 'endpoint' | 'admin'
 
 const SCHEMES = ['http', 'unix', 'shm']
 const NOT_BUILT: Readonly<Record<string, string>> = {
-  https: 'TLS is not built yet: use http://, unix:// or shm://',
-  tcp: 'tcp:// is kept for opaque tunnels, which are not built yet; HTTP over TCP is http://'
+  https: 'an http://, unix:// or shm:// address (TLS is not built yet)',
+  tcp: 'http:// for HTTP over TCP (tcp:// is kept for opaque tunnels, which are not built yet)'
 }
 
 /**
@@ -24,7 +24,7 @@ const NOT_BUILT: Readonly<Record<string, string>> = {
 export function parseAddress(option: string, text: string, use: AddressUse): Address {
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase()
   const refusal = scheme === undefined ? undefined : NOT_BUILT[scheme]
-  if (refusal !== undefined) throw new InvalidArgumentError(option, `built (${refusal})`, text)
+  if (refusal !== undefined) throw new InvalidArgumentError(option, refusal, text)
 
   if (scheme === 'http') return parseHttp(option, text, use)
   if (scheme === 'unix') return { kind: 'unix', text, path: parsePath(option, text) }

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig, parseConfig } from '../index.ts'
+
+const VALID = `
+version: 1
+admin:  http://127.0.0.1:9901
+health: http://0.0.0.0:9902
+listeners:
+  - { name: inbound,  address: "http://0.0.0.0:8080",              routes: [ { match: { prefix: / }, cluster: app } ] }
+  - { name: outbound, address: "shm:///run/shmesh/outbound.sock",  routes: [ { match: { host: orders.internal }, cluster: orders }, { match: { host: "*" }, cluster: passthrough } ] }
+clusters:
+  - { name: app,    endpoints: [ { address: "shm:///run/shmesh/app.sock" } ] }
+  - { name: orders, endpoints: [ { address: "http://10.0.0.5:8080" } ], timeouts: { connect: 250ms, request: 5s } }
+`
+
+test('reads the documented example, with every default filled in', () => {
+  const config = parseConfig(VALID, 'shmesh.yaml')
+
+  assert.deepEqual(config.admin, {
+    kind: 'http',
+    text: 'http://127.0.0.1:9901',
+    host: '127.0.0.1',
+    port: 9901
+  })
+  assert.deepEqual(config.listeners[1], {
+    name: 'outbound',
+    address: {
+      kind: 'shm',
+      text: 'shm:///run/shmesh/outbound.sock',
+      path: '/run/shmesh/outbound.sock'
+    },
+    routes: [
+      { prefix: '/', host: 'orders.internal', cluster: 'orders' },
+      { prefix: '/', host: '*', cluster: 'passthrough' }
+    ],
+    direction: 'outbound',
+    trustForwarded: true,
+    mode: undefined,
+    group: undefined,
+    takeover: false,
+    headTimeoutMs: 60_000,
+    bodyTimeoutMs: 60_000,
+    idleTimeoutMs: 75_000
+  })
+  assert.deepEqual(config.clusters[1], {
+    name: 'orders',
+    endpoints: [
+      {
+        address: { kind: 'http', text: 'http://10.0.0.5:8080', host: '10.0.0.5', port: 8080 },
+        memory: undefined
+      }
+    ],
+    connectTimeoutMs: 250,
+    queueTimeoutMs: 5000,
+    headTimeoutMs: 0,
+    requestTimeoutMs: 5000,
+    idleTimeoutMs: 30_000,
+    retries: 2,
+    retryBufferBytes: 2 * 1024 * 1024,
+    connections: 1024,
+    pending: 1024
+  })
+})
+
+test('JSON is read as well', () => {
+  const json = JSON.stringify({
+    version: 1,
+    listeners: [{ name: 'in', address: 'http://[::1]:0', routes: [{ cluster: 'app' }] }],
+    clusters: [{ name: 'app', endpoints: [{ address: 'unix:///run/app.sock' }] }]
+  })
+  const config = parseConfig(json.replaceAll(',', ',\n\t'), 'shmesh.json')
+  assert.equal(config.listeners[0]?.routes[0]?.host, '*')
+  assert.deepEqual(config.clusters[0]?.endpoints[0]?.address, {
+    kind: 'unix',
+    text: 'unix:///run/app.sock',
+    path: '/run/app.sock'
+  })
+})
+
+const listener = (rest: string) => `version: 1
+listeners:
+  - name: inbound
+    address: http://127.0.0.1:8080
+    routes: [{ cluster: app }]
+${rest}
+clusters:
+  - name: app
+    endpoints: [{ address: "unix:///run/app.sock" }]
+`
+const cluster = (rest: string) => `${listener('')}${rest}`
+
+const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp])[] = [
+  [
+    'an unknown key, with the nearest valid one',
+    listener('    adress: x'),
+    /^f\.yaml:6:5: unknown key "adress" in listeners\[0\]; did you mean "address"\?$/
+  ],
+  [
+    'an unknown key near nothing, with those that are valid',
+    cluster('    timeouts: { zzzzzzzzzz: 1s }'),
+    /^f\.yaml:10:17: unknown key "zzzzzzzzzz" in clusters\[0\]\.timeouts; valid: connect, queue, /
+  ],
+  [
+    'a duration without its unit',
+    cluster('    timeouts: { connect: 250 }'),
+    /^f\.yaml:10:26: clusters\[0\]\.timeouts\.connect must be a duration with its unit, .* got 250$/
+  ],
+  [
+    'a duration that is none',
+    cluster('    timeouts: { connect: soon }'),
+    /^f\.yaml:10:26: clusters\[0\]\.timeouts\.connect must be a duration .* got "soon"$/
+  ],
+  [
+    'no time to connect',
+    cluster('    timeouts: { connect: 0s }'),
+    /timeouts\.connect must be longer than 0, got "0s"$/
+  ],
+  [
+    'a size with a decimal unit',
+    cluster('    retryBufferLimit: 64KB'),
+    /^f\.yaml:10:23: clusters\[0\]\.retryBufferLimit must be a size .*64KiB.* got "64KB"$/
+  ],
+  [
+    'absurd memory',
+    cluster('  - { name: b, endpoints: [{ address: "shm:///b", memory: 4GiB }] }'),
+    /clusters\[1\]\.endpoints\[0\]\.memory must be between '1MiB' and '3GiB', got "4GiB"$/
+  ],
+  [
+    'a cluster that does not exist',
+    listener('').replace('cluster: app', 'cluster: appp'),
+    /^f\.yaml:5:25: listeners\[0\]\.routes\[0\]\.cluster: there is no cluster "appp"; did you mean "app"\?$/
+  ],
+  [
+    'two clusters of one name',
+    cluster('  - { name: app, endpoints: [{ address: "http://b:1" }] }'),
+    /^f\.yaml:10:13: clusters\[1\]\.name: "app" is already clusters\[0\]'s name$/
+  ],
+  [
+    'a name that is built in',
+    cluster('  - { name: passthrough, endpoints: [{ address: "http://b:1" }] }'),
+    /"passthrough" is built in/
+  ],
+  [
+    'https://',
+    listener('').replace('http://', 'https://'),
+    /^f\.yaml:4:14: listeners\[0\]\.address must be .*TLS is not built yet.* got "https:/
+  ],
+  [
+    'tcp://',
+    listener('').replace('http://', 'tcp://'),
+    /address must be http:\/\/ for HTTP over TCP .*opaque tunnels/
+  ],
+  [
+    'a scheme with a slip',
+    listener('').replace('unix:///', 'unx:///'),
+    /did you mean 'unix:\/\/'\?/
+  ],
+  ['a relative socket path', listener('').replace('unix:///', 'unix://'), /three slashes/],
+  [
+    'a socket path that is too long',
+    listener('').replace('/run/app.sock', `/${'x'.repeat(200)}`),
+    /the socket path is 201 bytes long/
+  ],
+  ['an address with a path', listener('').replace(':8080', ':8080/x'), /only a host and a port/],
+  [
+    'an endpoint on port 0',
+    listener('').replace('unix:///run/app.sock', 'http://a:0'),
+    /port other than 0/
+  ],
+  [
+    'decimal permission bits',
+    listener('    mode: 0600'),
+    /listeners\[0\]\.mode must be permission bits such as 0o600 or "0600", got 600$/
+  ],
+  [
+    'a host with a port',
+    listener('').replace('{ cluster: app }', '{ match: { host: "a:80" }, cluster: app }'),
+    /without scheme, port or path/
+  ],
+  [
+    'a star in the middle of a host',
+    listener('').replace('{ cluster: app }', '{ match: { host: "a.*.b" }, cluster: app }'),
+    /"a\.\*\.b" must be a host, "\*\.suffix" or "\*"/
+  ],
+  ['a missing key', 'version: 1\nlisteners: []\n', /the configuration lacks the key "clusters"/],
+  [
+    'no listener',
+    'version: 1\nlisteners: []\nclusters: []',
+    /listeners must have at least one entry/
+  ],
+  ['another version', VALID.replace('version: 1', 'version: 2'), /version must be 1, got 2/],
+  ['a key given twice', listener('    name: b'), /^f\.yaml:6:5: Map keys must be unique/],
+  ['broken YAML', 'version: [1', /^f\.yaml:1:/],
+  ['a text', 'hello', /the configuration must be a mapping, got "hello"/],
+  ['nothing at all', '', /the configuration must be a mapping, got null/]
+]
+
+for (const [name, text, message] of MISTAKES) {
+  test(`refuses ${name}`, () => {
+    assert.throws(() => parseConfig(text, 'f.yaml'), { name: 'ConfigError', message })
+  })
+}
+
+test('tells all mistakes at once, one to a line', () => {
+  const text = listener('    adress: x').replace('name: app', 'nam: app')
+  assert.throws(
+    () => parseConfig(text, 'f.yaml'),
+    (error: Error) => error.message.split('\n').length === 3
+  )
+})
+
+test('a file that cannot be read is named', () => {
+  assert.throws(() => loadConfig('/nonexistent/shmesh.yaml'), {
+    code: 'SHM_ERR_CONFIG',
+    message: /^\/nonexistent\/shmesh\.yaml: cannot be read: ENOENT/
+  })
+})
