@@ -103,11 +103,20 @@ export class ControlChannel {
   #onData(chunk: Buffer): void {
     this.#pending.push(chunk)
     this.#pendingBytes += chunk.length
+    this.#handleAll()
+  }
+
+  #handleAll(): void {
     try {
       while (!this.#ended && this.#next()) {}
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      this.#end(error)
+      if (error instanceof ProtocolError) {
+        this.#end(error)
+        return
+      }
+      // A listener threw: the messages after this one are other streams'.
+      setImmediate(() => this.#handleAll())
+      throw error
     }
   }
 

@@ -49,6 +49,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   /** Reset by us, not yet ended by the peer: late data of these is dropped, not a new stream. */
   readonly #resetIds = new Set<number>()
   readonly #signals: [id: number, status: Status, value: number][] = []
+  /** Streams that keep the process alive. */
+  #holders = 0
   // shmipc counts from 1 and adds before use.
   #lastId = 1
   #closing = false
@@ -143,20 +145,23 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   /** Takes no new streams; resolves when the last one has ended and the memory is gone. */
   async close(): Promise<void> {
-    await this.leave()
+    // What the client opened before it agreed to leave is served.
+    if (this.role === 'server') await this.leave()
     if (this.#ended) return
     this.#closing = true
-    if (this.#streams.size > 0) {
+    if (this.#busy) {
       await new Promise<void>((resolve) => {
         this.#whenEmpty = resolve
       })
     }
-    this.#end(undefined)
+    this.destroy()
   }
 
   /** Ends every stream with `error` (default: a reset), frees memory and descriptors at once. */
   destroy(error?: Error): void {
-    this.#end(error)
+    this.#end(error, (stream) =>
+      stream.destroy(stream.finished ? undefined : toReset(error, this.path))
+    )
   }
 
   statistics(): SessionStatistics {
@@ -191,14 +196,27 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   removeStream(id: number, reset: boolean): void {
     if (!this.#streams.delete(id) || this.#ended) return
     if (reset) this.#resetIds.add(id)
-    if (this.#streams.size > 0) return
-    this.#control.unref()
-    this.#whenEmpty?.()
+    if (!this.#busy) this.#whenEmpty?.()
+  }
+
+  /** @internal A stream keeps the process alive from here on, ... */
+  hold(): void {
+    if (this.#holders++ === 0) this.#control.ref()
+  }
+
+  /** @internal ... to here. */
+  letGo(): void {
+    if (--this.#holders === 0) this.#control.unref()
+  }
+
+  /** Something of a stream is still to be told to the peer, or to come from it. */
+  get #busy(): boolean {
+    return this.#streams.size + this.#signals.length > 0
   }
 
   #addStream(id: number): ShmStream {
     const stream = new ShmStream(this, id)
-    if (this.#streams.size === 0) this.#control.ref()
+    this.hold()
     this.#streams.set(id, stream)
     return stream
   }
@@ -209,42 +227,54 @@ export class ShmSession extends EventEmitter<SessionEvents> {
       if (!this.native.signal(id, status, value)) return false
       this.#signals.shift()
     }
+    if (!this.#busy) this.#whenEmpty?.()
     return true
   }
 
-  #onEvents(used: number): void {
+  #onEvents(used: number, from = 0): void {
     const words = this.#words
-    for (let at = 0; at < used && !this.#ended; ) {
-      const id = words[at]!
-      const status = words[at + 1]!
-      const slices = words[at + 3]!
-      if (status === Status.data) this.#onData(id, at + EVENT_WORDS, slices)
-      else if (status === Status.credit) this.#streams.get(id)?.onCredit(words[at + 2]!)
-      else this.#onEnd(id, status as Status)
-      at += EVENT_WORDS + SLICE_WORDS * slices
+    let at = from
+    try {
+      while (at < used && !this.#ended) {
+        const event = at
+        at += EVENT_WORDS + SLICE_WORDS * words[event + 3]!
+        this.#onEvent(event)
+      }
+    } finally {
+      // A listener threw: what follows is other streams', and there is no second copy of it.
+      if (at < used && !this.#ended) this.#onEvents(used, at)
     }
     // The peer may have returned slices meanwhile.
     this.waiters.retry()
   }
 
-  /** Copies a message out and frees its slices, whoever wants it or not. */
-  #onData(id: number, at: number, slices: number): void {
+  #onEvent(at: number): void {
+    const id = this.#words[at]!
+    const status = this.#words[at + 1]! as Status
+    if (status === Status.data) this.#onData(id, this.#takeMessage(at))
+    else if (status === Status.credit) this.#streams.get(id)?.onCredit(this.#words[at + 2]!)
+    else this.#onEnd(id, status)
+  }
+
+  #onData(id: number, data: Buffer): void {
+    if (data.length > 0) this.#streamFor(id)?.onData(data, false)
+  }
+
+  /** Copies a message out of shared memory and frees its slices, whoever wants it or not. */
+  #takeMessage(event: number): Buffer {
     const words = this.#words
-    const stream = this.#streamFor(id)
-    for (let i = 0; i < slices; i++, at += SLICE_WORDS) {
-      const bytes = words[at + 2]!
-      if (stream !== undefined && bytes > 0) {
-        const payload = words[at + 1]!
-        const chunk = Buffer.allocUnsafe(bytes)
-        this.memory.copy(chunk, 0, payload, payload + bytes)
-        this.native.release(words[at]!)
-        stream.onData(chunk, false)
-        // The consumer may have destroyed the session.
-        if (this.#ended) return
-      } else {
-        this.native.release(words[at]!)
-      }
+    const first = event + EVENT_WORDS
+    const end = first + SLICE_WORDS * words[event + 3]!
+    let bytes = 0
+    for (let at = first; at < end; at += SLICE_WORDS) bytes += words[at + 2]!
+    const data = Buffer.allocUnsafe(bytes)
+    let copied = 0
+    for (let at = first; at < end; at += SLICE_WORDS) {
+      const payload = words[at + 1]!
+      copied += this.memory.copy(data, copied, payload, payload + words[at + 2]!)
+      this.native.release(words[at]!)
     }
+    return data
   }
 
   #onFallback(id: number, status: number, data: Buffer): void {
@@ -277,17 +307,21 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #onSocketEnd(error: Error | undefined): void {
     // What the peer published before it went away is still in the ring.
     this.native.poll()
-    this.#end(error ?? new ConnectionResetError(`the peer of the session on ${this.path} is gone`))
+    const reason =
+      error instanceof ProtocolError
+        ? error
+        : new ConnectionResetError(`the peer of the session on ${this.path} is gone`, {
+            cause: error
+          })
+    this.#end(reason, (stream) => stream.onReset(toReset(reason, this.path)))
   }
 
-  #end(error: Error | undefined): void {
+  #end(error: Error | undefined, endStream: (stream: ShmStream) => void): void {
     if (this.#ended) return
     this.#ended = true
     this.waiters.clear()
     this.#control.destroy()
-    for (const stream of [...this.#streams.values()]) {
-      stream.destroy(stream.finished ? undefined : toReset(error, this.path))
-    }
+    for (const stream of [...this.#streams.values()]) endStream(stream)
     this.#streams.clear()
     this.#resetIds.clear()
     this.native.close()

@@ -13,10 +13,7 @@ export class SliceWaiters {
   /** `attempt` is called until it returns true: it needs no more. In order of arrival. */
   wait(attempt: () => boolean): void {
     this.#waiting.add(attempt)
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      this.retry()
-    }, RETRY_MS)
+    this.#arm()
   }
 
   forget(attempt: () => boolean): void {
@@ -25,9 +22,14 @@ export class SliceWaiters {
 
   retry(): void {
     if (this.#waiting.size === 0) return
-    for (const attempt of [...this.#waiting]) {
-      this.#waiting.delete(attempt)
-      if (!attempt()) this.wait(attempt)
+    try {
+      for (const attempt of [...this.#waiting]) {
+        // Not one that an earlier one made forget.
+        if (this.#waiting.delete(attempt) && !attempt()) this.wait(attempt)
+      }
+    } finally {
+      // A callback of a write threw: the others still wait.
+      if (this.#waiting.size > 0) this.#arm()
     }
   }
 
@@ -35,5 +37,12 @@ export class SliceWaiters {
     this.#waiting.clear()
     clearTimeout(this.#timer)
     this.#timer = undefined
+  }
+
+  #arm(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.retry()
+    }, RETRY_MS)
   }
 }

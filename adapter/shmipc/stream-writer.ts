@@ -37,7 +37,10 @@ export class StreamWriter {
   #done: Done | undefined
   #waitingSince = 0
   #fallback = false
+  /** Parts the kernel has not taken yet: their buffers are still the caller's. */
+  #inSocket = 0
   #stopped = false
+  #error: Error | undefined
   fallbackBytes = 0
   /** The peer knows of the stream. */
   started = false
@@ -51,7 +54,7 @@ export class StreamWriter {
   /** `done` is called when all of it is in shared memory or in the kernel. One at a time. */
   write(pieces: readonly Piece[], done: Done): void {
     if (this.#stopped) {
-      done()
+      done(this.#error)
       return
     }
     if (!this.#fallback && this.#credit > 0 && this.#gather(pieces)) {
@@ -76,22 +79,30 @@ export class StreamWriter {
     this.#fallback = true
   }
 
-  /** An event without data, in order with what was written. */
-  signal(status: typeof Status.close | typeof Status.fin | typeof Status.reset): void {
+  /** An event without data, in order with what was written. `sent` when it cannot get lost. */
+  signal(
+    status: typeof Status.close | typeof Status.fin | typeof Status.reset,
+    sent?: () => void
+  ): void {
     this.started = true
-    if (!this.#fallback) this.#session.signal(this.#id, status, 0)
-    else if (status === Status.close) this.#session.sendStreamClose(this.#id)
-    else this.#session.sendFallback(this.#id, status)
+    if (this.#fallback && status !== Status.close) {
+      this.#session.sendFallback(this.#id, status, undefined, sent)
+      return
+    }
+    if (this.#fallback) this.#session.sendStreamClose(this.#id)
+    else this.#session.signal(this.#id, status, 0)
+    sent?.()
   }
 
-  /** Writes nothing more. A pending write's `done` is called: the stream knows why it ended. */
-  stop(): void {
+  /** Writes nothing more. A pending write fails with `error`, or ends when the stream knows why. */
+  stop(error?: Error): void {
     this.#stopped = true
+    this.#error = error
     this.#session.waiters.forget(this.#continue)
     this.#queue = []
     const done = this.#done
     this.#done = undefined
-    done?.()
+    done?.(error)
   }
 
   /** Small writes: all pieces into one slice, strings encoded in place. */
@@ -140,6 +151,7 @@ export class StreamWriter {
       this.#offset += taken
       this.#sent(taken)
     }
+    if (this.#inSocket > 0) return true
     const done = this.#done
     this.#done = undefined
     done?.()
@@ -163,7 +175,9 @@ export class StreamWriter {
     this.#offset += data.length
     this.fallbackBytes += data.length
     this.#sent(data.length)
+    this.#inSocket++
     this.#session.sendFallback(this.#id, Status.data, data, (error) => {
+      this.#inSocket--
       // A failed socket ends the session, and with it this stream.
       if (error == null && this.#done !== undefined) this.#continue()
     })

@@ -27,12 +27,12 @@ export class ShmStream extends Duplex {
   readonly #writer: StreamWriter
   /** Received and not yet credited, bytes. */
   #uncredited = 0
-  #roomToRead = false
   /** The sender returns to the ring when all is credited: give credit at once. */
   #peerFellBack = false
   #fallbackReceived = 0
   #peerEnded = false
   #weEnded = false
+  #referenced = true
 
   /** @internal Streams are made by sessions. */
   constructor(session: ShmSession, id: number) {
@@ -71,8 +71,13 @@ export class ShmStream extends Duplex {
       // Against plain shmipc a stream that received by socket answers by socket.
       if (this.session.peer === 'shmipc') this.#writer.fallBack()
     }
-    this.#roomToRead = this.push(chunk)
-    if (this.#roomToRead) this.#giveCredit()
+    let room = true
+    try {
+      room = this.push(chunk)
+    } finally {
+      // A socket, too, reads on after a listener threw.
+      if (room) this.#giveCredit()
+    }
   }
 
   /** @internal */
@@ -82,12 +87,12 @@ export class ShmStream extends Duplex {
 
   /** @internal */
   onEnd(status: Status): void {
-    if (this.#peerEnded || this.destroyed) return
+    if (this.destroyed) return
     if (status === Status.reset) {
-      this.#peerEnded = true
-      this.destroy(new ConnectionResetError('the other end of the stream was destroyed'))
+      this.onReset(new ConnectionResetError('the other end of the stream was destroyed'))
       return
     }
+    if (this.#peerEnded) return
     this.#peerEnded = true
     this.push(null)
     if (status !== Status.close) return
@@ -97,8 +102,21 @@ export class ShmStream extends Duplex {
     if (!this.writableEnded) this.end()
   }
 
+  /**
+   * @internal The peer is gone, or will not read. As with a socket, what it had sent in full can
+   * still be read; the rest fails.
+   */
+  onReset(error: Error): void {
+    if (this.#peerEnded) {
+      if (!this.#weEnded) this.#writer.stop(error)
+      return
+    }
+    this.#peerEnded = true
+    // Not before those who were told 'readable' could read.
+    process.nextTick(() => this.destroy(error))
+  }
+
   override _read(): void {
-    this.#roomToRead = true
     this.#giveCredit()
   }
 
@@ -111,9 +129,12 @@ export class ShmStream extends Duplex {
   }
 
   override _final(done: Done): void {
-    if (this.session.peer === 'shmesh' && !this.#weEnded) this.#writer.signal(Status.fin)
+    if (this.session.peer === 'shmesh' && !this.#weEnded) {
+      this.#weEnded = true
+      this.#writer.signal(Status.fin, done)
+      return
+    }
     // Towards plain shmipc the end is told by _destroy: its close would end both directions.
-    this.#weEnded = this.session.peer === 'shmesh' || this.#weEnded
     done()
     if (this.session.peer === 'shmipc' && this.#peerEnded) this.destroy()
   }
@@ -128,6 +149,7 @@ export class ShmStream extends Duplex {
     }
     // The peer may send until it sees the reset, and answers it with its own.
     this.session.removeStream(this.id, early && !this.#peerEnded && this.session.peer === 'shmesh')
+    this.unref()
     done(error)
   }
 
@@ -143,12 +165,20 @@ export class ShmStream extends Duplex {
     return this
   }
 
-  /** Streams in use keep the process alive through their session. */
+  /** Keeps the process alive while it is open; at first it does. */
   ref(): this {
+    if (!this.#referenced && !this.destroyed) {
+      this.#referenced = true
+      this.session.hold()
+    }
     return this
   }
 
   unref(): this {
+    if (this.#referenced) {
+      this.#referenced = false
+      this.session.letGo()
+    }
     return this
   }
 

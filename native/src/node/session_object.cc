@@ -292,15 +292,16 @@ void SessionObject::Call(const Napi::FunctionReference& function,
                          std::initializer_list<napi_value> arguments) {
   if (turn_->handles().ending()) return;
   const Napi::HandleScope scope(Env());
-  // Called from JavaScript: its caller runs the ticks and gets the exception.
-  if (!from_loop_) {
-    function.Call(Value(), arguments);
-    return;
-  }
   try {
-    function.MakeCallback(Value(), arguments);
+    // Called from JavaScript: its caller runs the ticks.
+    if (from_loop_) {
+      function.MakeCallback(Value(), arguments);
+    } else {
+      function.Call(Value(), arguments);
+    }
   } catch (const Napi::Error& error) {
-    // As if it had been thrown from a timer: 'uncaughtException'.
+    // As if it had been thrown from a timer: 'uncaughtException'. Never to a caller of ours, who has
+    // more to do than the listener that threw.
     napi_fatal_exception(Env(), error.Value());
   }
 }
