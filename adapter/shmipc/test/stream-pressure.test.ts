@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { eventually } from '../../test/support/eventually.ts'
+import { pattern, sha256 } from '../../test/support/pattern.ts'
+import { scene } from '../../test/support/scene.ts'
+import type { ShmSession } from '../index.ts'
+import { command, openSession, readAll } from './peer.ts'
+
+const WINDOW = 1024 * 1024
+/** A message may start on the last byte of credit. */
+const MESSAGE = 256 * 1024
+
+async function exchange(session: ShmSession, bytes: number, seed: number): Promise<void> {
+  const stream = command(session, 'echo')
+  const answer = readAll(stream)
+  const body = pattern(bytes, seed)
+  stream.end(body)
+  assert.equal(sha256(await answer), sha256(body))
+}
+
+function eightFlow(session: ShmSession): Promise<unknown> {
+  const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
+  return Promise.all(seeds.map((seed) => exchange(session, 3_000_000, seed)))
+}
+
+for (const memory of ['64MiB', '8MiB']) {
+  test(`a stopped reader stops its writer only, with ${memory}`, async (t) => {
+    const { session } = await openSession(await scene(t), memory)
+    const stopped = command(session, 'source 20000000')
+    stopped.end()
+    await eventually('the window is used up', () => stopped.bytesRead >= WINDOW)
+
+    await eightFlow(session)
+    assert.ok(stopped.bytesRead <= WINDOW + MESSAGE, `${stopped.bytesRead} bytes were sent`)
+    assert.ok(stopped.readableLength <= WINDOW + MESSAGE)
+
+    assert.equal(sha256(await readAll(stopped)), sha256(pattern(20_000_000)))
+  })
+
+  test(`a peer that stops reading stops us on that stream only, with ${memory}`, async (t) => {
+    const { session, peer } = await openSession(await scene(t), memory)
+    const stream = command(session, 'ignore')
+    await once(stream, 'readable')
+    let taken = 0
+    const block = pattern(50_000)
+    const write = () => {
+      if (stream.destroyed) return
+      taken += block.length
+      stream.write(block, write)
+    }
+    stream.on('error', () => undefined)
+    write()
+    await eventually('the window is used up', () => taken >= WINDOW)
+
+    await eightFlow(session)
+    assert.ok(taken <= WINDOW + MESSAGE + block.length, `${taken} bytes were taken`)
+    stream.destroy()
+    const [last] = (await peer.call('outcomes', 9)).slice(-1)
+    assert.equal(last?.error, 'ECONNRESET')
+    assert.ok(last.bytesRead <= WINDOW + MESSAGE)
+  })
+}
+
+test('write() says when it is enough, and drain when it goes on', async (t) => {
+  const { session } = await openSession(await scene(t))
+  const stream = command(session, 'hash')
+  const answer = readAll(stream)
+  const block = pattern(100_000)
+  let waits = 0
+  for (let i = 0; i < 100; i++) {
+    if (stream.write(block)) continue
+    waits++
+    await once(stream, 'drain')
+  }
+  stream.end()
+
+  const [bytes] = (await answer).toString().split(' ')
+  assert.equal(Number(bytes), 10_000_000)
+  assert.ok(waits > 0)
+})
+
+test('both ends write more than the window before they read', async (t) => {
+  const { session } = await openSession(await scene(t))
+  const stream = command(session, 'echo')
+  const body = pattern(8_000_000)
+  stream.end(body)
+  await eventually('the peer has filled our window', () => stream.bytesRead >= WINDOW)
+
+  assert.equal(sha256(await readAll(stream)), sha256(body))
+})
+
+test('a reader that takes small bites gets all', async (t) => {
+  const { session } = await openSession(await scene(t))
+  const stream = command(session, 'source 2000000')
+  stream.end()
+  const bites: Buffer[] = []
+  stream.on('readable', () => {
+    for (let bite = stream.read(1777); bite !== null; bite = stream.read(1777)) bites.push(bite)
+    if (stream.readableEnded) return
+    const rest = stream.readableLength < 1777 ? stream.read() : null
+    if (rest !== null) bites.push(rest)
+  })
+  await once(stream, 'end')
+
+  assert.equal(sha256(Buffer.concat(bites)), sha256(pattern(2_000_000)))
+})
+
+test('pausing and resuming loses nothing', async (t) => {
+  const { session } = await openSession(await scene(t))
+  const stream = command(session, 'source 6000000')
+  stream.end()
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => {
+    chunks.push(chunk)
+    stream.pause()
+    setImmediate(() => stream.resume())
+  })
+  await once(stream, 'end')
+
+  assert.equal(sha256(Buffer.concat(chunks)), sha256(pattern(6_000_000)))
+})

@@ -1,0 +1,37 @@
+/** What a process holds that a leak would show in, by name and number. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import process from 'node:process'
+
+export type Counts = Readonly<Record<string, number>>
+
+/** Open descriptors by kind, and mapped shared memory; of this process or of a child. */
+export function heldBy(pid: number | 'self' = 'self'): Counts {
+  const kinds: string[] = []
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      kinds.push(readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/:\[\d+\]$/, ''))
+    } catch {
+      // The directory that was being listed.
+    }
+  }
+  const mapped = readFileSync(`/proc/${pid}/maps`, 'latin1').match(/memfd:/g) ?? []
+  return count([...kinds, ...mapped.map(() => 'mapped memory')])
+}
+
+/** Timers, sockets, processes and pipes this process waits for. */
+export function waitedFor(): Counts {
+  return count(process.getActiveResourcesInfo())
+}
+
+/** What `now` has more of than `before`: empty when nothing leaked. */
+export function surplus(before: Counts, now: Counts): string[] {
+  return Object.entries(now)
+    .filter(([name, number]) => number > (before[name] ?? 0))
+    .map(([name, number]) => `${number} ${name}, at the start ${before[name] ?? 0}`)
+}
+
+function count(names: readonly string[]): Counts {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
