@@ -66,7 +66,11 @@ export class Admin {
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const { status, body, type = 'text/plain; charset=utf-8' } = this.#answer(request)
-    response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+    response.writeHead(status, {
+      'content-type': type,
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store'
+    })
     response.end(request.method === 'HEAD' ? undefined : body)
   }
 

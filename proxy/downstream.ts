@@ -137,8 +137,12 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   abort(): void {
     this.#closing = true
     const { stream } = this
-    if (stream instanceof Socket && stream.remoteAddress !== undefined) stream.resetAndDestroy()
-    else stream.destroy(new Error('the response was cut short'))
+    // What Socket.resetAndDestroy() sets; but that first flushes and sends FIN, which an HTTP/1.0
+    // client takes for the end of the body. Only a TCP connection can be reset.
+    if (stream instanceof Socket && stream.remoteAddress !== undefined) {
+      Object.assign(stream, { resetAndClosing: true })
+    }
+    stream.destroy(new Error('the response was cut short'))
   }
 
   /** Gives the stream away; returns what was read of it behind the current request. */

@@ -139,6 +139,7 @@ export class MeshProxy {
     const inTime = await Promise.race([drained.then(() => true), deadline])
     clearTimeout(timer)
     this.destroy()
+    await drained
     return inTime
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
+import { atEnd, dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -33,7 +33,7 @@ test('a client that goes on with a huge body after its answer is cut off', async
   assert.equal(await client.take(2), 'no')
   const piece = Buffer.alloc(64 * 1024)
   const writing = setInterval(() => client.stream.write(piece), 1)
-  t.after(() => clearInterval(writing))
+  atEnd(t, () => clearInterval(writing))
   await client.rest()
   clearInterval(writing)
 })

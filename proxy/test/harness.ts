@@ -35,13 +35,28 @@ after(async () => {
   assert.deepEqual(left(), [], 'sockets, servers, timers or processes were left behind')
 })
 
-/** Clients and whatever else must be gone before a proxy is asked to end. */
-const openInTest = new WeakMap<TestContext, (() => void)[]>()
+const cleanups = new WeakMap<TestContext, (() => unknown)[]>()
 
-function closeFirst(t: TestContext, close: () => void): void {
-  const closers = openInTest.get(t) ?? []
-  openInTest.set(t, closers)
-  closers.push(close)
+/** Runs `cleanup` at the end of the test: what came last goes first, and a failure stops none. */
+export function atEnd(t: TestContext, cleanup: () => unknown): void {
+  const registered = cleanups.get(t)
+  if (registered !== undefined) {
+    registered.push(cleanup)
+    return
+  }
+  const stack = [cleanup]
+  cleanups.set(t, stack)
+  t.after(async () => {
+    const failures: unknown[] = []
+    for (const next of stack.reverse()) {
+      try {
+        await next()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+  })
 }
 
 /** Starts a proxy on `document`, which lacks only what is the same everywhere. */
@@ -53,8 +68,7 @@ export async function startProxy(
   const complaints: string[] = []
   const log = pino({ level: 'warn' }, { write: (line) => complaints.push(line) })
   const proxy = await createProxy(config, { log, accessLog: log })
-  t.after(async () => {
-    for (const close of openInTest.get(t) ?? []) close()
+  atEnd(t, async () => {
     await proxy.drain()
     await quiet(() => openConnections(proxy.statistics()) === 0)
     const { requests } = proxy.statistics()
@@ -116,7 +130,7 @@ export async function quiet(done: () => boolean): Promise<void> {
 /** A directory of its own, which must be empty of sockets at the end. */
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'shmesh-proxy-'))
-  t.after(() => {
+  atEnd(t, () => {
     const left = readdirSync(directory)
     rmSync(directory, { recursive: true })
     assert.deepEqual(left, [], 'files were left behind')
@@ -250,7 +264,7 @@ export async function startOrigin(
     server.close()
     for (const { stream } of connections) stream.destroy()
   }
-  t.after(() => {
+  atEnd(t, () => {
     close()
     assert.deepEqual(failures, [])
   })
@@ -278,7 +292,7 @@ export function ok(body: string): string {
 export async function dial(t: TestContext, port: number): Promise<Bytes> {
   const socket: Socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   await once(socket, 'connect')
-  closeFirst(t, () => socket.destroy())
+  atEnd(t, () => socket.destroy())
   return new Bytes(socket)
 }
 

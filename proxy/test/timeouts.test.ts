@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { answering, dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
+import { answering, atEnd, dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -40,7 +40,7 @@ test('a head that trickles is answered 408', async (t) => {
   const { port, proxy } = await startSimpleProxy(t, [origin.address], { listener })
   const client = await dial(t, port)
   const timer = setInterval(() => client.write('X-A: b\r\n'), 20)
-  t.after(() => clearInterval(timer))
+  atEnd(t, () => clearInterval(timer))
   client.write('GET / HTTP/1.1\r\nHost: a\r\n')
   assert.match(await client.rest(), /^HTTP\/1\.1 408 .*Connection: close/s)
   clearInterval(timer)

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  answering,
+  dial,
+  ok,
+  roundTrip,
+  startOrigin,
+  type startProxy,
+  startSimpleProxy
+} from './harness.ts'
+
+const ADMIN = { admin: 'http://127.0.0.1:0', health: 'http://127.0.0.1:0' }
+
+async function start(t: Parameters<typeof startProxy>[0]) {
+  const origin = await startOrigin(
+    t,
+    answering(() => ok('x'))
+  )
+  const harness = await startSimpleProxy(t, [origin.address], { proxy: ADMIN })
+  const portOf = (name: string) =>
+    Number(
+      /:(\d+)$/.exec(
+        harness.proxy.addresses.find((bound) => bound.name === name)?.address ?? ''
+      )?.[1]
+    )
+  const ask = (port: number, request: string, fields = 'Host: localhost\r\n') =>
+    roundTrip(t, port, `${request} HTTP/1.1\r\n${fields}Connection: close\r\n\r\n`)
+  return { ...harness, admin: portOf('admin'), health: portOf('health'), ask }
+}
+
+test('admin tells readiness, statistics, metrics and the configuration', async (t) => {
+  const { port, admin, ask } = await start(t)
+  const client = await dial(t, port)
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await client.head()
+
+  assert.match(await ask(admin, 'GET /ready'), /^HTTP\/1\.1 200 .*ready\n$/s)
+  assert.match(await ask(admin, 'GET /live'), /^HTTP\/1\.1 200 /)
+  const statistics = JSON.parse((await ask(admin, 'GET /stats')).split('\r\n\r\n')[1] as string)
+  assert.equal(statistics.requests.status['2xx'], 1)
+  assert.equal(statistics.clusters[0].endpoints[0].requests, 1)
+  const metrics = await ask(admin, 'GET /metrics')
+  assert.match(metrics, /^shmesh_responses_total\{class="2xx"\} 1$/m)
+  assert.match(metrics, /^shmesh_upstream_requests_total\{cluster="app",endpoint="http:.*"\} 1$/m)
+  const config = JSON.parse((await ask(admin, 'GET /config_dump')).split('\r\n\r\n')[1] as string)
+  assert.equal(config.clusters[0].connectTimeoutMs, 1000)
+  assert.match(await ask(admin, 'GET /nowhere'), /^HTTP\/1\.1 404 .*\/config_dump/s)
+})
+
+test('admin does not answer pages in a browser', async (t) => {
+  const { admin, ask } = await start(t)
+  const refused = [
+    'Host: evil.test\r\n',
+    'Host: localhost.evil.test\r\n',
+    'Host: localhost\r\nOrigin: http://evil.test\r\n',
+    'Host: localhost\r\nOrigin: null\r\n'
+  ]
+  for (const fields of refused) {
+    assert.match(await ask(admin, 'GET /stats', fields), /^HTTP\/1\.1 403 /, fields)
+    assert.match(await ask(admin, 'POST /drain', fields), /^HTTP\/1\.1 403 /, fields)
+  }
+  for (const host of ['127.0.0.1', `127.0.0.1:${admin}`, '[::1]', 'LOCALHOST']) {
+    assert.match(await ask(admin, 'GET /stats', `Host: ${host}\r\n`), /^HTTP\/1\.1 200 /, host)
+  }
+})
+
+test('what changes something must be posted', async (t) => {
+  const { admin, ask, proxy } = await start(t)
+  assert.match(await ask(admin, 'GET /drain'), /^HTTP\/1\.1 405 /)
+  assert.match(await ask(admin, 'POST /stats'), /^HTTP\/1\.1 405 /)
+  assert.equal(proxy.ready, true)
+  assert.match(await ask(admin, 'POST /drain'), /^HTTP\/1\.1 202 /)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(proxy.ready, false)
+})
+
+test('health serves what kubelet and Prometheus ask for, to whoever asks, and nothing else', async (t) => {
+  const { health, ask } = await start(t)
+  for (const path of ['/ready', '/live', '/metrics']) {
+    assert.match(await ask(health, `GET ${path}`, 'Host: 10.1.2.3:9902\r\n'), /^HTTP\/1\.1 200 /)
+  }
+  for (const request of ['GET /stats', 'GET /config_dump', 'POST /drain']) {
+    assert.match(await ask(health, request), /^HTTP\/1\.1 404 /)
+  }
+})

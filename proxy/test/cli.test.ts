@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { test } from 'node:test'
+import { dial, roundTrip, startOrigin, temporaryDirectory } from './harness.ts'
+import { addressOf, startApp, startCli } from './processes.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+
+test('--listen and --upstream are a proxy; SIGTERM ends it', async (t) => {
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  await startApp(t, address)
+  const proxy = startCli(t, [
+    'proxy',
+    '--listen=http://127.0.0.1:0',
+    `--upstream=${address}`,
+    '--transport-header',
+    '--access-log'
+  ])
+  const port = Number(new URL(await addressOf(proxy, 'inbound')).port)
+  assert.match(await roundTrip(t, port, GET), /^HTTP\/1\.1 200 .*X-Shmesh-Transport: shm/s)
+  proxy.process.kill('SIGTERM')
+
+  assert.equal(await proxy.exit(), 0)
+  assert.match(
+    proxy.stdout,
+    /"cause":"SIGTERM","msg":"draining".*\n.*"msg":"drained"|"msg":"drained"/
+  )
+  const line = proxy.stdout.split('\n').find((text) => text.includes('"msg":"request"'))
+  const entry = JSON.parse(line as string)
+  assert.equal(entry.status, 200)
+  assert.equal(entry.transport, 'shm')
+  assert.equal(entry.upstream, `app at ${address}`)
+  assert.equal(proxy.stderr, '')
+})
+
+test('--config runs a file; --check only reads it', async (t) => {
+  const directory = temporaryDirectory(t)
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+  })
+  const file = `${directory}/shmesh.yaml`
+  const text = `version: 1
+admin: http://127.0.0.1:0
+listeners:
+  - name: front
+    address: unix://${directory}/front.sock
+    direction: inbound
+    routes: [{ cluster: app }]
+  - name: tcp
+    address: http://127.0.0.1:0
+    routes: [{ cluster: app }]
+clusters: [{ name: app, endpoints: [{ address: "${origin.address}" }] }]
+`
+  writeFileSync(file, text)
+  const check = startCli(t, ['proxy', '--config', file, '--check'])
+  assert.equal(await check.exit(), 0)
+  assert.equal(check.stdout, 'the configuration is valid\n')
+
+  const proxy = startCli(t, ['proxy', '--config', file])
+  assert.equal(await addressOf(proxy, 'front'), `unix://${directory}/front.sock`)
+  const port = Number(new URL(await addressOf(proxy, 'tcp')).port)
+  assert.match(await roundTrip(t, port, GET), /^HTTP\/1\.1 200 /)
+  const admin = Number(new URL(await addressOf(proxy, 'admin')).port)
+  const drain = 'POST /drain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+  assert.match(await roundTrip(t, admin, drain), /^HTTP\/1\.1 202 /)
+  assert.equal(await proxy.exit(), 0)
+  const { unlinkSync } = await import('node:fs')
+  unlinkSync(file)
+})
+
+test('a second signal does not wait', async (t) => {
+  const directory = temporaryDirectory(t)
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.gone()
+  })
+  const listen = [`--listen=http://127.0.0.1:0`, `--listen=unix://${directory}/x.sock`]
+  const proxy = startCli(t, ['proxy', ...listen, `--upstream=${origin.address}`])
+  const port = Number(new URL(await addressOf(proxy, 'inbound')).port)
+  await addressOf(proxy, 'inbound-2')
+  const client = await dial(t, port)
+  client.write(GET)
+  while (origin.connections.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  proxy.process.kill('SIGINT')
+  await proxy.said(/"msg":"draining"/)
+  proxy.process.kill('SIGINT')
+  assert.equal(await proxy.exit(), 130)
+})
+
+const MISTAKES: readonly (readonly [args: readonly string[], message: RegExp])[] = [
+  [['prox'], /^shmesh: unknown command "prox"; did you mean "proxy"\?\nTry: shmesh --help\n$/],
+  [['--versoin'], /unknown option "--versoin"; did you mean "--version"\?/],
+  [['proxy'], /give --config, or both --listen and --upstream\nTry: shmesh proxy --help\n$/],
+  [['proxy', '--confg', 'x'], /unknown option --confg; did you mean --config\?/],
+  [['proxy', '--upsteam=x'], /unknown option --upsteam; did you mean --upstream\?/],
+  [['proxy', 'x'], /Unexpected argument 'x'/],
+  [['proxy', '--config'], /--config <value>' argument missing/],
+  [['proxy', '--config', '/nonexistent'], /^shmesh: \/nonexistent: cannot be read: ENOENT/],
+  [['proxy', '--config', 'x', '--listen', 'y'], /--config excludes --listen and --upstream/],
+  [
+    ['proxy', '--listen', 'http://127.0.0.1:0', '--upstream', 'https://a'],
+    /^shmesh: --upstream must be .*TLS is not built yet/
+  ],
+  [
+    ['proxy', '--listen', 'shm://relative', '--upstream', 'unix:///x'],
+    /^shmesh: --listen must be .*three slashes/
+  ]
+]
+
+for (const [args, message] of MISTAKES) {
+  test(`shmesh ${args.join(' ')} is a mistake`, async (t) => {
+    const cli = startCli(t, args)
+    assert.equal(await cli.exit(), 2)
+    assert.match(cli.stderr, message)
+    assert.doesNotMatch(cli.stderr, /\n {4}at /)
+    assert.equal(cli.stdout, '')
+  })
+}
+
+test('what cannot be bound is named, and nothing else is left bound', async (t) => {
+  const directory = temporaryDirectory(t)
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  t.after(() => server.close())
+  const { port } = server.address() as { port: number }
+  const open = `${directory}/open`
+  mkdirSync(open, { mode: 0o777 })
+  const cases = [
+    [`http://127.0.0.1:${port}`, /^shmesh: inbound-2: listen EADDRINUSE/],
+    [`shm://${directory}/missing/x.sock`, /^shmesh: inbound-2: .*missing does not exist/],
+    [`unix:///${'x'.repeat(120)}`, /the socket path is 121 bytes long/]
+  ] as const
+  for (const [address, message] of cases) {
+    const cli = startCli(t, [
+      'proxy',
+      `--listen=unix://${directory}/first.sock`,
+      `--listen=${address}`,
+      '--upstream=http://127.0.0.1:1'
+    ])
+    assert.equal(await cli.exit(), 2)
+    assert.match(cli.stderr, message)
+  }
+  const { rmdirSync } = await import('node:fs')
+  rmdirSync(open)
+})
+
+test('--help, --version and --schema answer on stdout', async (t) => {
+  for (const [args, text] of [
+    [['--help'], /shmesh proxy --config/],
+    [['--version'], /^\d+\.\d+\.\d+\n$/],
+    [['proxy', '--help'], /--transport-header/],
+    [['proxy', '--schema'], /"\$schema": "http:\/\/json-schema\.org/]
+  ] as const) {
+    const cli = startCli(t, args)
+    assert.equal(await cli.exit(), 0)
+    assert.match(cli.stdout, text)
+    assert.equal(cli.stderr, '')
+  }
+})

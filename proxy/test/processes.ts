@@ -1,0 +1,83 @@
+/** Processes of the tests: apps, and the command line. None outlives its test. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { atEnd } from './harness.ts'
+
+const APP = fileURLToPath(new URL('./app-process.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../cli.js', import.meta.url))
+
+/** A started process and what it has said. */
+export class Child {
+  readonly process: ChildProcessWithoutNullStreams
+  stdout = ''
+  stderr = ''
+  readonly #exited: Promise<unknown[]>
+
+  constructor(
+    t: TestContext,
+    file: string,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv
+  ) {
+    this.process = spawn(process.execPath, [file, ...args], {
+      env: { ...process.env, ...environment }
+    })
+    this.process.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text
+    })
+    this.process.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+    })
+    this.#exited = once(this.process, 'exit')
+    atEnd(t, () => this.kill())
+  }
+
+  /** Resolves with the exit code, or the signal's name. */
+  async exit(): Promise<number | string> {
+    const [code, signal] = await this.#exited
+    return (code ?? signal) as number | string
+  }
+
+  async kill(): Promise<void> {
+    this.process.kill('SIGKILL')
+    await this.#exited
+  }
+
+  /** Waits until it has said something that matches. */
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.stdout)
+      if (match !== null) return match
+      if (this.process.exitCode !== null) {
+        throw new Error(`exited with ${this.process.exitCode}: ${this.stdout}${this.stderr}`)
+      }
+      await Promise.race([once(this.process.stdout, 'data'), this.#exited])
+    }
+  }
+}
+
+/** An app that listens on `address`; what it leaves on disk when killed is removed. */
+export async function startApp(t: TestContext, address: string): Promise<Child> {
+  atEnd(t, () => rmSync(address.replace(/^\w+:\/\//, ''), { force: true }))
+  const app = new Child(t, APP, [address], {})
+  await app.said(/^ready$/m)
+  return app
+}
+
+/** `shmesh ...args` */
+export function startCli(
+  t: TestContext,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {}
+): Child {
+  return new Child(t, CLI, args, environment)
+}
+
+/** Where a started `shmesh proxy` listens. */
+export async function addressOf(child: Child, name: string): Promise<string> {
+  const pattern = new RegExp(`"name":"${name}","address":"([^"]+)","msg":"listening"`)
+  return (await child.said(pattern))[1] as string
+}

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { request as httpRequest } from 'node:http'
+import { test } from 'node:test'
+import { Link } from '../../adapter/shmipc/index.ts'
+import {
+  answering,
+  Bytes,
+  dial,
+  ok,
+  quiet,
+  startOrigin,
+  startProxy,
+  startSimpleProxy,
+  temporaryDirectory
+} from './harness.ts'
+import { startApp } from './processes.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+test('requests reach an app through shared memory, every byte in its place', async (t) => {
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  const app = await startApp(t, address)
+  const { port, proxy } = await startSimpleProxy(t, [address], { proxy: { transportHeader: true } })
+  const client = await dial(t, port)
+
+  client.write(GET)
+  assert.match(await client.head(), /^HTTP\/1\.1 200 .*X-Shmesh-Transport: shm\r\n/s)
+  assert.equal(await client.take(String(app.process.pid).length), String(app.process.pid))
+
+  for (const size of [1, 16 * 1024, 1024 * 1024, 5 * 1024 * 1024]) {
+    const body = randomBytes(size)
+    client.stream.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`)
+    client.stream.write(body)
+    const head = await client.head()
+    const length = Number(/content-length: (\d+)/i.exec(head)?.[1])
+    const hash = createHash('sha256').update(body).digest('hex')
+    assert.equal(await client.take(length), `${size} ${hash}`)
+
+    client.write(`GET /${size} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    await client.head()
+    assert.equal(await client.take(size), 'x'.repeat(size))
+  }
+  assert.deepEqual(proxy.statistics().requests.transport, { shm: 9, fallback: 0, socket: 0 })
+  const link = () => proxy.statistics().clusters[0]?.endpoints[0]?.link
+  assert.equal(link()?.transport, 'shm')
+  await quiet(() => link()?.session?.slicesInUse === 0)
+  assert.equal(link()?.session?.slicesInUse, 0)
+})
+
+test('when the shared memory is too small for what is going on, the label says fallback', async (t) => {
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  const app = await startApp(t, address)
+  const { port, proxy } = await startProxy(t, {
+    listeners: [{ name: 'in', address: 'http://127.0.0.1:0', routes: [{ cluster: 'app' }] }],
+    clusters: [{ name: 'app', endpoints: [{ address, memory: '1MiB' }] }]
+  })
+  const clients = await Promise.all(Array.from({ length: 8 }, () => dial(t, port)))
+  for (const client of clients) {
+    client.write(GET)
+    await client.head()
+    await client.take(String(app.process.pid).length)
+  }
+  // A reader that stands still: no slice comes back, and what does not fit goes by the socket.
+  app.process.kill('SIGSTOP')
+  const size = 2 * 1024 * 1024
+  const body = Buffer.alloc(size, 'y')
+  const hash = createHash('sha256').update(body).digest('hex')
+  for (const client of clients) {
+    client.stream.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`)
+    client.stream.write(body)
+  }
+  const session = () => proxy.statistics().clusters[0]?.endpoints[0]?.link?.session
+  while (session()?.fallbackMessages === 0) await new Promise((resolve) => setImmediate(resolve))
+  app.process.kill('SIGCONT')
+  for (const client of clients) {
+    await client.head()
+    assert.equal(await client.take(`${size} ${hash}`.length), `${size} ${hash}`)
+  }
+  const { transport } = proxy.statistics().requests
+  assert.equal(transport.shm + transport.fallback, 16)
+  assert.ok(transport.fallback > 0, 'nothing is labelled fallback')
+  assert.equal(transport.socket, 0)
+  await quiet(() => session()?.slicesInUse === 0)
+  assert.equal(session()?.slicesInUse, 0)
+})
+
+test('a shm:// listener takes streams and plain HTTP on the same path', async (t) => {
+  const path = `${temporaryDirectory(t)}/outbound.sock`
+  const origin = await startOrigin(
+    t,
+    answering((head) => ok(head))
+  )
+  const { proxy } = await startProxy(t, {
+    transportHeader: true,
+    listeners: [
+      {
+        name: 'outbound',
+        address: `shm://${path}`,
+        routes: [{ match: { host: 'orders.test' }, cluster: 'orders' }]
+      }
+    ],
+    clusters: [{ name: 'orders', endpoints: [{ address: origin.address }] }]
+  })
+
+  const link = new Link(path)
+  const { stream, transport } = await link.connect()
+  assert.equal(transport, 'shm')
+  const client = new Bytes(stream)
+  client.write('GET /x HTTP/1.1\r\nHost: orders.test\r\n\r\n')
+  const head = await client.head()
+  assert.match(head, /X-Shmesh-Transport: shm\r\n/)
+  const upstreamHead = await client.take(Number(/content-length: (\d+)/i.exec(head)?.[1]))
+  assert.doesNotMatch(upstreamHead, /x-forwarded-for/i)
+  client.write('GET /x HTTP/1.1\r\nHost: unknown.test\r\n\r\n')
+  assert.match(await client.head(), /^HTTP\/1\.1 502 .*no_route/s)
+  link.destroy()
+
+  const answer = await new Promise<string | undefined>((resolve, reject) => {
+    const request = httpRequest({ socketPath: path, headers: { host: 'orders.test' } })
+    request.on('response', (response) => {
+      response.resume()
+      resolve(response.headers['x-shmesh-transport'] as string | undefined)
+    })
+    request.on('error', reject)
+    request.end()
+  })
+  assert.equal(answer, 'socket')
+  assert.deepEqual(proxy.statistics().requests.transport, { shm: 1, fallback: 0, socket: 1 })
+})
+
+test('a stream that its client destroys takes the upstream request with it', async (t) => {
+  const path = `${temporaryDirectory(t)}/outbound.sock`
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    await connection.gone()
+  })
+  await startProxy(t, {
+    listeners: [{ name: 'out', address: `shm://${path}`, routes: [{ cluster: 'orders' }] }],
+    clusters: [{ name: 'orders', endpoints: [{ address: origin.address }] }]
+  })
+  const link = new Link(path)
+  const { stream } = await link.connect()
+  stream.on('error', () => undefined)
+  stream.write(GET)
+  while (origin.connections[0] === undefined) await new Promise((resolve) => setImmediate(resolve))
+  await origin.connections[0].head
+  stream.destroy(new Error('changed its mind'))
+  await origin.connections[0].gone()
+  link.destroy()
+})
+
+test('without shared memory the same app is served by sockets on the same path', async (t) => {
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  await startApp(t, address.replace('shm://', 'unix://'))
+  const { port, proxy } = await startSimpleProxy(t, [address], { proxy: { transportHeader: true } })
+  const client = await dial(t, port)
+  client.write(GET)
+  assert.match(await client.head(), /^HTTP\/1\.1 200 .*X-Shmesh-Transport: socket\r\n/s)
+  assert.equal(proxy.statistics().requests.transport.socket, 1)
+})
