@@ -9,7 +9,7 @@ import { type Chain, fullPlan, type Plan, quickPlan } from './cells.ts'
 import { type ChaosResult, runChaos } from './chaos.ts'
 import { type Measurement, measureAll, type Route } from './measure.ts'
 import { Progress } from './progress.ts'
-import { missingPackages } from './requirements.ts'
+import { missingBuildTools, missingPackages } from './requirements.ts'
 import { startApp, startProxy } from './servers.ts'
 import { formatTable, relativeCpu } from './table.ts'
 import { Workspace } from './workspace.ts'
@@ -53,7 +53,11 @@ export async function runDemo(args: string[]): Promise<number> {
 async function run(workspace: Workspace, plan: Plan, progress: Progress): Promise<number> {
   const { reason } = sharedMemory()
   progress.print(describeMachine(plan))
-  if (reason !== undefined) progress.print(`without shared memory: ${reason}`)
+  if (reason !== undefined) {
+    const install = missingBuildTools()
+    const hint = install === undefined ? '' : `; to build the addon, first run: ${install}`
+    progress.print(`without shared memory: ${reason}${hint}`)
+  }
   progress.update('starting')
 
   const routes = await startRoutes(workspace, reason === undefined)

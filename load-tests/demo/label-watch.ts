@@ -26,12 +26,12 @@ export class LabelWatch {
     this.#events.push(text)
   }
 
-  /** Goes on for up to `extraMs` while memory is still exhausted at the end. */
-  async run(forMs: number, extraMs: number): Promise<void> {
+  /** Goes on for up to `extraMs` until it is `over` and memory is not exhausted any more. */
+  async run(forMs: number, extraMs: number, over: () => boolean): Promise<void> {
     let before = countsOf(await this.#proxy.statistics())
     const start = performance.now()
     for (let second = 1; second * 1000 <= forMs + extraMs; second++) {
-      if (second * 1000 > forMs && this.labels.at(-1) !== 'fallback') return
+      if (second * 1000 > forMs && over() && this.labels.at(-1) !== 'fallback') return
       await sleep(Math.max(0, start + second * 1000 - performance.now()))
       const now = countsOf(await this.#proxy.statistics())
       this.#show(second, before, now)

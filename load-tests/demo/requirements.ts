@@ -1,6 +1,10 @@
+import { accessSync, constants } from 'node:fs'
 import { createRequire } from 'node:module'
+import { delimiter, join } from 'node:path'
 
 const NEEDED = ['fastify', 'autocannon'] as const
+/** What builds the addon; each is in the Debian package of the same name. */
+const BUILD_TOOLS = ['g++', 'make', 'python3'] as const
 
 /** What the demo needs and users of the package do not: how to run it, when something is missing. */
 export function missingPackages(): string | undefined {
@@ -16,4 +20,22 @@ export function missingPackages(): string | undefined {
   if (missing.length === 0) return undefined
   const names = missing.join(' and ')
   return `the demo needs ${names}; run: npx -p shmesh -p fastify -p autocannon shmesh demo`
+}
+
+/** The Debian packages whose absence explains that there is no addon; undefined when none is. */
+export function missingBuildTools(): string | undefined {
+  if (process.platform !== 'linux' || process.env['SHMESH_DISABLE'] === '1') return undefined
+  const missing = BUILD_TOOLS.filter((tool) => !isOnPath(tool))
+  return missing.length === 0 ? undefined : `apt-get install ${missing.join(' ')}`
+}
+
+function isOnPath(command: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((directory) => {
+    try {
+      accessSync(join(directory, command), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
 }

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { sharedMemory } from '../../adapter/index.ts'
+
+// Compiled to dist/examples/test/.
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const SERVER = join(ROOT, 'examples/fastify-app/server.js')
+const CLIENT = join(ROOT, 'examples/undici-client/client.js')
+const CONFIG = join(ROOT, 'examples/proxy/shmesh.yaml')
+const CLI = join(ROOT, 'dist/proxy/cli.js')
+
+test('the client of the examples reaches the app through the proxy', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'shmesh-test-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const config = join(directory, 'shmesh.yaml')
+  const text = readFileSync(CONFIG, 'utf8')
+  writeFileSync(
+    config,
+    text.replaceAll('/tmp/shmesh-example', directory).replace(/127\.0\.0\.1:\d+/g, '127.0.0.1:0')
+  )
+
+  const server = new Run(t, directory, [SERVER])
+  await server.printed('listening at http')
+  const proxy = new Run(t, directory, [CLI, 'proxy', '--config', config])
+  await proxy.printed('"admin"')
+  const client = new Run(t, directory, [CLIENT])
+
+  assert.deepEqual(await client.exit, [0, null], client.output)
+  const transport = sharedMemory().addon === undefined ? 'socket' : 'shm'
+  assert.ok(client.output.includes(`200 ${transport} { hello: 'memory' }`), client.output)
+  for (const run of [proxy, server]) {
+    run.process.kill('SIGTERM')
+    assert.deepEqual(await run.exit, [0, null], run.output)
+  }
+  assert.deepEqual(readdirSync(directory), ['shmesh.yaml'])
+})
+
+test('the README shows the examples as they are', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+
+  for (const path of [SERVER, CLIENT]) {
+    assert.ok(readme.includes(readFileSync(path, 'utf8')), `${path} differs from README.md`)
+  }
+})
+
+class Run {
+  readonly process: ChildProcess
+  readonly exit: Promise<unknown[]>
+  output = ''
+
+  constructor(t: TestContext, directory: string, args: readonly string[]) {
+    this.process = spawn(process.execPath, args, {
+      env: { ...process.env, SHMESH_DIR: directory, PORT: '0' },
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
+    this.exit = once(this.process, 'close')
+    for (const stream of [this.process.stdout!, this.process.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text
+      })
+    }
+    t.after(() => this.process.kill('SIGKILL'))
+  }
+
+  /** Rejects when the process ends without having printed it. */
+  async printed(text: string): Promise<void> {
+    const ended = this.exit.then(() => assert.fail(this.output))
+    ended.catch(() => undefined)
+    while (!this.output.includes(text)) {
+      await Promise.race([once(this.process.stdout!, 'data'), ended])
+    }
+  }
+}
