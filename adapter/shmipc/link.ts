@@ -183,9 +183,11 @@ export class Link extends EventEmitter<LinkEvents> {
       const socket = connectSocket({ path: this.path })
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
-      socket.once('error', reject)
+      const failed = ({ errno = 0 }: NodeJS.ErrnoException) =>
+        reject(new UnreachableError(-errno, this.path))
+      socket.once('error', failed)
       socket.once('connect', () => {
-        socket.off('error', reject)
+        socket.off('error', failed)
         resolve(socket)
       })
     })

@@ -116,7 +116,7 @@ export async function listen(options: ListenOptions): Promise<ShmListener> {
   let server: Server | undefined
   try {
     if (addon === undefined) {
-      server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
+      server = createServer({ allowHalfOpen: true })
       server.listen(claim.bindPath)
       await once(server, 'listening')
     }
