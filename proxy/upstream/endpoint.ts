@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { Link, type LinkStatistics } from '../../adapter/shmipc/index.ts'
 import type { ClusterConfig, EndpointConfig } from '../config/types.ts'
 import type { ProxyContext } from '../context.ts'
@@ -182,8 +183,7 @@ export class Endpoint implements Watched {
 
   #popIdle(): UpstreamConnection | undefined {
     let connection = this.#idle.pop()
-    // Between its end and its 'close' event a dead stream may still be here.
-    while (connection?.stream.destroyed === true) connection = this.#idle.pop()
+    while (connection !== undefined && isSpent(connection.stream)) connection = this.#idle.pop()
     return connection
   }
 
@@ -248,4 +248,12 @@ export class Endpoint implements Watched {
     connection.idleUntil = this.#context.deadlines.now + limitMs
     this.#idle.push(connection)
   }
+}
+
+/**
+ * Between its end and its 'close' event a dead stream may still be idle here; one whose server is
+ * going will be ended by it, and must not be given another request.
+ */
+function isSpent(stream: Duplex & { readonly retiring?: boolean }): boolean {
+  return stream.destroyed || stream.retiring === true
 }
