@@ -214,12 +214,19 @@ export class Bytes {
   async #more(what: string): Promise<void> {
     if (this.#error !== undefined) throw this.#error
     if (this.#ended) throw new EndedError(`it ended before ${what}; it said: ${this.#text}`)
-    await this.#wait()
+    await this.#wait(what)
   }
 
-  #wait(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wakes.push(resolve)
+  /** Says what it waits for in vain, so that a test fails where it would hang. */
+  #wait(what = 'the end'): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const message = `nothing came in 20 s, waiting for ${what}; before that: ${this.#text}`
+      const timer = setTimeout(() => reject(new Error(message)), 20_000)
+      timer.unref()
+      this.#wakes.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
     })
   }
 

@@ -107,18 +107,20 @@ test('a chunked body is sent once more, and the rest of it follows', async (t) =
   assert.equal(await client.take(4), 'both')
 })
 
-test('what was sent of a POST is not sent again', async (t) => {
-  const origin = await startOrigin(t, async (connection) => {
-    await connection.until('body')
-    connection.stream.destroy()
+for (const body of ['body', '']) {
+  test(`a POST with ${body.length} bytes of body is not sent twice`, async (t) => {
+    const origin = await startOrigin(t, async (connection) => {
+      await connection.until(`\r\n\r\n${body}`)
+      connection.stream.destroy()
+    })
+    const { port, proxy } = await startSimpleProxy(t, [origin.address])
+    const client = await dial(t, port)
+    client.write(post(body))
+    assert.match(await client.head(), /^HTTP\/1\.1 502 .*x-shmesh-reason: upstream_reset/is)
+    assert.equal(origin.connections.length, 1)
+    assert.equal(proxy.statistics().requests.retries, 0)
   })
-  const { port, proxy } = await startSimpleProxy(t, [origin.address])
-  const client = await dial(t, port)
-  client.write(post('body'))
-  assert.match(await client.head(), /^HTTP\/1\.1 502 .*x-shmesh-reason: upstream_reset/is)
-  assert.equal(origin.connections.length, 1)
-  assert.equal(proxy.statistics().requests.retries, 0)
-})
+}
 
 test('a body beyond retryBufferLimit is not sent again', async (t) => {
   const body = 'b'.repeat(300_000)

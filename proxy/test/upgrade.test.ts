@@ -63,6 +63,22 @@ test('an upstream that switches unasked is not believed', async (t) => {
   assert.equal(proxy.statistics().requests.failures.upstream_malformed, 1)
 })
 
+test('a switch in the middle of the request is not followed', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    connection.write(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+    )
+    await connection.gone()
+    assert.equal(connection.pending, '')
+  })
+  const { port, proxy } = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, port)
+  client.write(UPGRADE.replace('GET', 'POST').replace('\r\n\r\n', '\r\nContent-Length: 9\r\n\r\n'))
+  await client.gone()
+  assert.equal(proxy.statistics().requests.failures.upstream_malformed, 1)
+})
+
 test('when one end of a tunnel breaks, so does the other', async (t) => {
   const origin = await startOrigin(t, async (connection) => {
     await connection.head()
