@@ -4,7 +4,7 @@ import type { Exchange } from './exchange.ts'
 
 /** Writes one line about a request that has ended. */
 export function logAccess(log: Logger, exchange: Exchange): void {
-  const { head, reply, failure } = exchange
+  const { head, reply, failure, attempts } = exchange
   log.info({
     msg: 'request',
     method: head.method,
@@ -14,8 +14,8 @@ export function logAccess(log: Logger, exchange: Exchange): void {
     durationMs: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
     bytesReceived: exchange.received,
     bytesSent: reply.bytes,
-    upstream: exchange.endpoint?.label,
-    attempts: exchange.attempts,
+    upstream: attempts.endpoint?.label,
+    attempts: attempts.count,
     transport: exchange.label,
     reason: failure?.reason,
     error: failure?.message,

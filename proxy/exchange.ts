@@ -6,6 +6,7 @@ import {
   writeRequestHead
 } from '../adapter/http1/index.ts'
 import { logAccess } from './access-log.ts'
+import { Attempts } from './attempts.ts'
 import type { ProxyContext } from './context.ts'
 import type { TransportLabel } from './counters.ts'
 import type { Downstream } from './downstream.ts'
@@ -19,8 +20,6 @@ import type { Cluster } from './upstream/cluster.ts'
 import type { ResponseTaker, UpstreamConnection } from './upstream/connection.ts'
 import type { Endpoint, Waiter } from './upstream/endpoint.ts'
 
-/** What may be sent twice without doing it twice (RFC 9110 9.2.2). */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 /** How much of a request body is read and thrown away so that its connection can be kept. */
 const MAX_DISCARDED_BYTES = 256 * 1024
 const MAX_DISCARD_MS = 2000
@@ -35,9 +34,7 @@ export class Exchange implements ResponseTaker, Waiter {
   readonly reply: Reply
   /** Milliseconds, as performance.now() counts. */
   readonly startedAt: number = performance.now()
-  attempts = 0
-  /** The endpoint asked last. */
-  endpoint: Endpoint | undefined
+  readonly attempts: Attempts
   failure: Failure | undefined
   /** How the request travelled; `undefined` until an upstream answered. */
   label: TransportLabel | undefined
@@ -45,13 +42,10 @@ export class Exchange implements ResponseTaker, Waiter {
   readonly #context: ProxyContext
   readonly #downstream: Downstream
   readonly #body: RequestBody
-  readonly #idempotent: boolean
-  readonly #tried: Endpoint[] = []
   #requestText = ''
   #connection: UpstreamConnection | undefined
   #waitingAt: Endpoint | undefined
   #waitingUntil = 0
-  #sent = false
   #tunnelled = false
   #accounted = false
   #discarded = 0
@@ -69,9 +63,8 @@ export class Exchange implements ResponseTaker, Waiter {
     this.head = head
     this.cluster = cluster
     this.reply = new Reply(head, downstream.out)
-    this.#idempotent = IDEMPOTENT.has(head.method)
-    const kept = this.#idempotent ? (cluster?.config.retryBufferBytes ?? 0) : 0
-    this.#body = new RequestBody(head.framing.kind === 'chunked', kept)
+    this.attempts = new Attempts(head, cluster)
+    this.#body = new RequestBody(head.framing.kind === 'chunked', this.attempts.keptBytes)
     downstream.leg?.begin()
     context.counters.total++
     context.counters.active++
@@ -136,18 +129,16 @@ export class Exchange implements ResponseTaker, Waiter {
 
   connectFailed(endpoint: Endpoint, failure: Failure): void {
     this.#waitingAt = undefined
-    this.#remember(endpoint)
-    // An endpoint that refused would only refuse again.
-    const untried = (this.cluster?.config.endpoints.length ?? 0) > this.#tried.length
-    if (untried && this.#mayRetry()) this.#retry()
+    this.attempts.failed(endpoint)
+    if (this.attempts.mayRetryElsewhere(this.#body)) this.#retry()
     else this.fail(failure)
   }
 
   upstreamFailed(connection: UpstreamConnection, failure: Failure): void {
     this.#connection = undefined
     if (connection.served === 0) connection.endpoint.failed()
-    this.#remember(connection.endpoint)
-    if (!connection.responding && this.#mayRetry()) this.#retry()
+    this.attempts.failed(connection.endpoint)
+    if (!connection.responding && this.attempts.mayRetry(this.#body)) this.#retry()
     else this.fail(failure)
   }
 
@@ -262,14 +253,12 @@ export class Exchange implements ResponseTaker, Waiter {
   }
 
   #tryNext(): void {
-    this.attempts++
-    const endpoint = this.cluster?.pick(this.#tried, this.head.host)
+    const endpoint = this.attempts.next()
     if (endpoint === undefined) {
       this.fail(failures.noEndpoint(this.head.host))
       return
     }
-    this.endpoint = endpoint
-    const acquired = endpoint.acquire(this, this.#tried.includes(endpoint))
+    const acquired = endpoint.acquire(this, this.attempts.failedBefore(endpoint))
     if (acquired === 'overloaded') {
       this.fail(failures.overloaded(endpoint.label))
     } else if (acquired === 'waiting') {
@@ -294,16 +283,7 @@ export class Exchange implements ResponseTaker, Waiter {
     connection.begin(this, this.head.method, this.head.upgrade)
     connection.out.text(this.#requestText)
     this.#body.sendAll(connection.out)
-    this.#sent = true
-  }
-
-  #mayRetry(): boolean {
-    if (this.attempts > (this.cluster?.config.retries ?? 0)) return false
-    return !this.#sent || (this.#idempotent && this.#body.replayable)
-  }
-
-  #remember(endpoint: Endpoint): void {
-    if (!this.#tried.includes(endpoint)) this.#tried.push(endpoint)
+    this.attempts.sent()
   }
 
   #letGo(): void {
@@ -339,7 +319,7 @@ export class Exchange implements ResponseTaker, Waiter {
   }
 
   #label(): string {
-    return this.endpoint?.label ?? 'upstream'
+    return this.attempts.endpoint?.label ?? 'upstream'
   }
 
   #answered(): void {

@@ -3,9 +3,20 @@ import { InvalidArgumentError } from '../../adapter/errors.ts'
 import { parseDuration, parseMemory, parseSize } from '../../adapter/options.ts'
 import { type Address, type AddressUse, parseAddress } from './address.ts'
 import { type ConfigPath, type ConfigProblem, formatPath } from './problem.ts'
-import type { ClusterDocument, ConfigDocument, ListenerDocument } from './schema.ts'
+import type {
+  ClusterDocument,
+  ConfigDocument,
+  EndpointDocument,
+  ListenerDocument
+} from './schema.ts'
 import { didYouMean } from './suggest.ts'
-import type { ClusterConfig, ListenerConfig, ProxyConfig, RouteConfig } from './types.ts'
+import type {
+  ClusterConfig,
+  EndpointConfig,
+  ListenerConfig,
+  ProxyConfig,
+  RouteConfig
+} from './types.ts'
 
 /** The cluster a route may name without defining it: the host the request itself asks for. */
 export const PASSTHROUGH = 'passthrough'
@@ -39,6 +50,12 @@ export class Resolver {
 
   #listener(path: ConfigPath, listener: ListenerDocument, clusters: string[]): ListenerConfig {
     const address = this.#address([...path, 'address'], listener.address, 'listener')
+    if (address.kind === 'http') {
+      for (const key of ['mode', 'group', 'takeover'] as const) {
+        if (listener[key] === undefined) continue
+        this.#problem([...path, key], 'is for unix:// and shm:// listeners')
+      }
+    }
     const direction = listener.direction ?? (address.kind === 'http' ? 'inbound' : 'outbound')
     const timeouts = listener.timeouts ?? {}
     const duration = (key: keyof typeof timeouts, fallback: string) =>
@@ -77,14 +94,9 @@ export class Resolver {
       this.#duration([...path, 'timeouts', key], timeouts[key] ?? '0ms')
     return {
       name: cluster.name,
-      endpoints: cluster.endpoints.map((endpoint, index) => ({
-        address: this.#address(
-          [...path, 'endpoints', index, 'address'],
-          endpoint.address,
-          'endpoint'
-        ),
-        memory: this.#memory([...path, 'endpoints', index, 'memory'], endpoint.memory)
-      })),
+      endpoints: cluster.endpoints.map((endpoint, index) =>
+        this.#endpoint([...path, 'endpoints', index], endpoint)
+      ),
       connectTimeoutMs: positive('connect', '1s'),
       queueTimeoutMs: positive('queue', '5s'),
       headTimeoutMs: optional('head'),
@@ -97,6 +109,15 @@ export class Resolver {
       connections: cluster.connections ?? 1024,
       pending: cluster.pending ?? 1024
     }
+  }
+
+  #endpoint(path: ConfigPath, endpoint: EndpointDocument): EndpointConfig {
+    const address = this.#address([...path, 'address'], endpoint.address, 'endpoint')
+    if (endpoint.memory !== undefined && address.kind !== 'shm') {
+      this.#problem([...path, 'memory'], 'is for shm:// endpoints')
+    }
+    this.#try([...path, 'memory'], 0, (option) => parseMemory(option, endpoint.memory))
+    return { address, memory: endpoint.memory }
   }
 
   #host(path: ConfigPath, host: string): string {
@@ -126,11 +147,6 @@ export class Resolver {
   #address(path: ConfigPath, text: string, use: AddressUse): Address {
     const none: Address = { kind: 'http', text, host: '', port: 0 }
     return this.#try(path, none, (option) => parseAddress(option, text, use))
-  }
-
-  #memory(path: ConfigPath, text: string | undefined): string | undefined {
-    this.#try(path, 0, (option) => parseMemory(option, text))
-    return text
   }
 
   #duration(path: ConfigPath, text: string): number {

@@ -136,7 +136,7 @@ export interface ListenerDocument {
 
 export interface ClusterDocument {
   readonly name: string
-  readonly endpoints: readonly { readonly address: string; readonly memory?: string }[]
+  readonly endpoints: readonly EndpointDocument[]
   readonly timeouts?: Readonly<
     Partial<Record<'connect' | 'queue' | 'head' | 'request' | 'idle', string>>
   >
@@ -144,4 +144,9 @@ export interface ClusterDocument {
   readonly retryBufferLimit?: string
   readonly connections?: number
   readonly pending?: number
+}
+
+export interface EndpointDocument {
+  readonly address: string
+  readonly memory?: string
 }

@@ -174,6 +174,16 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
     /listeners\[0\]\.mode must be permission bits such as 0o600 or "0600", got 600$/
   ],
   [
+    'permission bits of a port',
+    listener('    mode: "0600"'),
+    /^f\.yaml:6:11: listeners\[0\]\.mode: is for unix:\/\/ and shm:\/\/ listeners$/
+  ],
+  [
+    'memory for what needs none',
+    listener('').replace('app.sock"', 'app.sock", memory: 64MiB'),
+    /clusters\[0\]\.endpoints\[0\]\.memory: is for shm:\/\/ endpoints$/
+  ],
+  [
     'a host with a port',
     listener('').replace('{ cluster: app }', '{ match: { host: "a:80" }, cluster: app }'),
     /without scheme, port or path/
