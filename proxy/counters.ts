@@ -5,36 +5,31 @@ export type TransportLabel = 'shm' | 'fallback' | 'socket'
  * Why the proxy answered itself, or cut an answer short. Sent as `x-shmesh-reason`, counted in
  * /stats; docs/reference/proxy-config.md says what to do about each.
  */
-export type FailureReason =
-  | 'request_malformed'
-  | 'request_refused'
-  | 'request_timeout'
-  | 'client_gone'
-  | 'no_route'
-  | 'loop_detected'
-  | 'upstream_unreachable'
-  | 'upstream_overloaded'
-  | 'upstream_reset'
-  | 'upstream_malformed'
-  | 'upstream_timeout'
-  | 'drain_deadline'
-  | 'internal'
+export const FAILURE_REASONS = [
+  'request_malformed',
+  'request_refused',
+  'request_timeout',
+  'client_gone',
+  'no_route',
+  'loop_detected',
+  'upstream_unreachable',
+  'upstream_overloaded',
+  'upstream_reset',
+  'upstream_malformed',
+  'upstream_timeout',
+  'drain_deadline',
+  'internal'
+] as const
 
-export interface RequestCounts {
-  total: number
-  active: number
-  retries: number
-  /** Index 1 to 5: responses 1xx to 5xx sent; index 0: requests that got none. */
-  readonly classes: [number, number, number, number, number, number]
-  readonly transports: Record<TransportLabel, number>
-}
+export type FailureReason = (typeof FAILURE_REASONS)[number]
 
 /** Plain numbers; whoever shows them copies them. */
-export class Counters implements RequestCounts {
+export class Counters {
   total = 0
   active = 0
   retries = 0
-  readonly classes: RequestCounts['classes'] = [0, 0, 0, 0, 0, 0]
+  /** Index 1 to 5: responses 1xx to 5xx sent; index 0: requests that got none. */
+  readonly classes: [number, number, number, number, number, number] = [0, 0, 0, 0, 0, 0]
   readonly transports: Record<TransportLabel, number> = { shm: 0, fallback: 0, socket: 0 }
   readonly failures: Map<FailureReason, number> = new Map()
   /** Downstream connections accepted since the start. */

@@ -145,6 +145,12 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     stream.destroy(new Error('the response was cut short'))
   }
 
+  /** The proxy cannot wait for this connection any longer. */
+  cutOff(): void {
+    this.#exchange?.downstreamClosed(failures.drainDeadline())
+    this.abort()
+  }
+
   /** Gives the stream away; returns what was read of it behind the current request. */
   detach(): Buffer {
     this.#detached = true
@@ -204,7 +210,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     this.#owner.context.deadlines.unwatch(this)
     this.#closing = true
     this.#held = undefined
-    this.#exchange?.downstreamClosed()
+    this.#exchange?.downstreamClosed(failures.clientGone())
     this.#exchange = undefined
     this.#owner.closed(this)
   }

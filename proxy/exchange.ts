@@ -204,11 +204,15 @@ export class Exchange implements ResponseTaker, Waiter {
     this.#connection?.stream.resume()
   }
 
-  /** The client is gone, and what was done for it stops. */
-  downstreamClosed(): void {
+  /**
+   * The client's connection is gone, and what was done for it stops.
+   *
+   * @param why counted unless the response was complete
+   */
+  downstreamClosed(why: Failure): void {
     if (this.#tunnelled) return
     this.#letGo()
-    if (!this.reply.done) this.#count(failures.clientGone())
+    if (!this.reply.done) this.#count(why)
     this.reply.done = true
     this.#answered()
   }

@@ -107,7 +107,7 @@ export class Listener implements DownstreamOwner {
   /** Stops accepting and breaks every connection. */
   destroy(): void {
     void this.#binding?.stop()
-    for (const connection of [...this.#connections]) connection.abort()
+    for (const connection of [...this.#connections]) connection.cutOff()
     this.#binding?.destroy()
   }
 

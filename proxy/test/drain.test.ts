@@ -58,6 +58,7 @@ test('what still runs at the deadline is cut off', async (t) => {
   assert.equal(await proxy.drain(), false)
   assert.equal(await client.gone(), 'reset')
   assert.equal(proxy.statistics().requests.active, 0)
+  assert.deepEqual(proxy.statistics().requests.failures, { drain_deadline: 1 })
 })
 
 test('when one listener cannot be bound, none is', async (t) => {
