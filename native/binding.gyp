@@ -38,7 +38,7 @@
     {
       'target_name': 'shm_test',
       'type': 'executable',
-      'sources': ['<@(core_sources)', 'test/main.cc'],
+      'sources': ['<@(core_sources)', '<!@(ls -1 test/*.cc)'],
       'ldflags': ['-pthread']
     }
   ]

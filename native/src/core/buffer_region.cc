@@ -86,13 +86,19 @@ std::optional<BufferRegion> BufferRegion::Map(std::span<std::byte> region, std::
               " bytes; payloads must be multiples of 4 and ascend";
       return std::nullopt;
     }
-    // At least four bytes a slice, so the sum below cannot overflow 64 bits.
-    if (list.capacity == 0 || list.end() > region.size()) {
+    // Divided: the product of what a peer may claim overflows even 64 bits.
+    const std::uint64_t room = region.size() - at - kListHeaderBytes;
+    if (list.capacity == 0 ||
+        list.capacity > room / (std::uint64_t{list.payload} + kSliceHeaderBytes)) {
       error = name + " of " + std::to_string(list.capacity) + " slices does not fit its region";
       return std::nullopt;
     }
-    previous_payload = list.payload;
     slices += list.capacity;
+    if (slices > kMaxSlices) {
+      error = "buffer region with more than " + std::to_string(kMaxSlices) + " slices";
+      return std::nullopt;
+    }
+    previous_payload = list.payload;
     at = list.end();
     mapped.lists_.emplace_back(region.data(), list);
   }

@@ -42,8 +42,12 @@ class BufferRegion {
  public:
   static constexpr std::uint32_t kInitialLinked = 4;
   static constexpr std::size_t kMaxLists = 64;
+  // For slices. Offsets are 32 bits wide; the rest is for headers.
+  static constexpr std::uint64_t kMaxMemory = std::uint64_t{3} * 1024 * 1024 * 1024;
+  // Sparse memory costs the peer that brings it nothing, but we keep private state of every slice.
+  static constexpr std::uint32_t kMaxSlices = 1024 * 1024;
 
-  // Bytes a region for `memory` bytes of payload takes, and its lists.
+  // Bytes a region for `memory` bytes of payload, at most kMaxMemory, takes, and its lists.
   static std::size_t Plan(std::uint64_t memory, std::vector<SliceList::Geometry>& lists);
   static void Initialise(std::span<std::byte> region,
                          const std::vector<SliceList::Geometry>& lists) noexcept;

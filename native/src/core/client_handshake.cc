@@ -118,6 +118,11 @@ class ClientHandshake final : public Handshake {
 
 std::unique_ptr<Handshake> StartClientHandshake(UniqueFd socket, const ClientOptions& options,
                                                 std::string& error) {
+  if (options.memory > BufferRegion::kMaxMemory) {
+    error = "shared memory of " + std::to_string(options.memory) + " bytes; " +
+            std::to_string(BufferRegion::kMaxMemory) + " is the most";
+    return nullptr;
+  }
   std::array<unsigned char, 16> random{};
   if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) {
     error = "no random bytes for the region's name";

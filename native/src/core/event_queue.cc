@@ -14,6 +14,21 @@ static_assert(offsetof(Event, stream_id) == kElementStream);
 static_assert(offsetof(Event, offset) == kElementOffset);
 static_assert(offsetof(Event, status) == kElementStatus);
 
+namespace {
+
+// A 64-bit counter is read and written in one piece when it lies inside one cache line, on arm64
+// only when it is aligned as well.
+bool Indivisible(const std::byte* counter) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(counter);
+#if defined(__aarch64__) || defined(__arm__)
+  return address % sizeof(std::uint64_t) == 0;
+#else
+  return address % 4 == 0 && address % 64 <= 64 - sizeof(std::uint64_t);
+#endif
+}
+
+}  // namespace
+
 std::size_t EventQueue::RegionBytes(std::uint32_t capacity) noexcept {
   return 2 * (kRingHeaderBytes + kElementBytes * std::size_t{capacity});
 }
@@ -29,6 +44,9 @@ std::optional<EventQueue> EventQueue::Map(std::span<std::byte> ring) noexcept {
   const auto capacity = LoadAcquire<std::uint32_t>(ring.data() + kRingCapacity);
   if (capacity == 0 || capacity % kCapacityMultiple != 0) return std::nullopt;
   if ((ring.size() - kRingHeaderBytes) / kElementBytes < capacity) return std::nullopt;
+  if (!Indivisible(ring.data() + kRingHead) || !Indivisible(ring.data() + kRingTail)) {
+    return std::nullopt;
+  }
 
   return EventQueue(ring, capacity);
 }
@@ -36,36 +54,40 @@ std::optional<EventQueue> EventQueue::Map(std::span<std::byte> ring) noexcept {
 EventQueue::EventQueue(std::span<std::byte> ring, std::uint32_t capacity) noexcept
     : ring_(ring.data()), capacity_(capacity) {}
 
+// Counters are unsigned in here: whatever a hostile peer makes of them, also of the one that is ours
+// to write, differences cannot overflow and slots stay inside the ring.
+
+bool EventQueue::HasRoom() const noexcept { return Used() < capacity_; }
+
 bool EventQueue::TryPush(const Event& event) noexcept {
   // Relaxed: this thread is the only writer of the tail.
-  const auto tail = LoadRelaxed<std::int64_t>(ring_ + kRingTail);
+  const auto tail = LoadRelaxed<std::uint64_t>(ring_ + kRingTail);
   // Acquire, pairs with the release in Advance: the consumer is done reading the slot we reuse.
-  const auto head = LoadAcquire<std::int64_t>(ring_ + kRingHead);
-  // Also full when a hostile peer moved the head past the tail: the slot index below stays in range.
-  if (tail - head >= capacity_ || tail < head) return false;
+  const auto head = LoadAcquire<std::uint64_t>(ring_ + kRingHead);
+  if (tail - head >= capacity_) return false;
 
   std::memcpy(Slot(tail), &event, sizeof event);
   // Release, pairs with the acquire in Peek: slot and slices are whole before they are announced.
-  StoreRelease<std::int64_t>(ring_ + kRingTail, tail + 1);
+  StoreRelease<std::uint64_t>(ring_ + kRingTail, tail + 1);
   return true;
 }
 
 PopResult EventQueue::Peek(Event& event) const noexcept {
   // Relaxed: this thread is the only writer of the head.
-  const auto head = LoadRelaxed<std::int64_t>(ring_ + kRingHead);
+  const auto head = LoadRelaxed<std::uint64_t>(ring_ + kRingHead);
   // Acquire, pairs with the release in TryPush.
-  const auto tail = LoadAcquire<std::int64_t>(ring_ + kRingTail);
+  const auto tail = LoadAcquire<std::uint64_t>(ring_ + kRingTail);
   if (tail == head) return PopResult::kEmpty;
-  if (head < 0 || tail < head || tail - head > capacity_) return PopResult::kCorrupt;
+  if (tail - head > capacity_) return PopResult::kCorrupt;
 
   std::memcpy(&event, Slot(head), sizeof event);
   return PopResult::kEvent;
 }
 
 void EventQueue::Advance() noexcept {
-  const auto head = LoadRelaxed<std::int64_t>(ring_ + kRingHead);
+  const auto head = LoadRelaxed<std::uint64_t>(ring_ + kRingHead);
   // Release, pairs with the acquire in TryPush: we have copied the slot out before giving it back.
-  StoreRelease<std::int64_t>(ring_ + kRingHead, head + 1);
+  StoreRelease<std::uint64_t>(ring_ + kRingHead, head + 1);
 }
 
 bool EventQueue::ClaimWakeUp() noexcept {
@@ -79,8 +101,8 @@ bool EventQueue::ClaimWakeUp() noexcept {
 bool EventQueue::TrySleep() noexcept {
   Exchange<std::uint32_t>(ring_ + kRingWorking, 0);
   // Must not be read before the flag is cleared: Exchange is a full barrier.
-  const auto tail = LoadSequential<std::int64_t>(ring_ + kRingTail);
-  if (tail == LoadRelaxed<std::int64_t>(ring_ + kRingHead)) return true;
+  const auto tail = LoadSequential<std::uint64_t>(ring_ + kRingTail);
+  if (tail == LoadRelaxed<std::uint64_t>(ring_ + kRingHead)) return true;
   Exchange<std::uint32_t>(ring_ + kRingWorking, 1);
   return false;
 }
@@ -88,14 +110,19 @@ bool EventQueue::TrySleep() noexcept {
 void EventQueue::MarkAwake() noexcept { StoreRelaxed<std::uint32_t>(ring_ + kRingWorking, 1); }
 
 std::int64_t EventQueue::Backlog() const noexcept {
-  const auto backlog = LoadRelaxed<std::int64_t>(ring_ + kRingTail) -
-                       LoadRelaxed<std::int64_t>(ring_ + kRingHead);
-  return backlog < 0 || backlog > capacity_ ? 0 : backlog;
+  const auto used = Used();
+  return used > capacity_ ? 0 : static_cast<std::int64_t>(used);
 }
 
-std::byte* EventQueue::Slot(std::int64_t position) const noexcept {
-  const auto index = static_cast<std::uint64_t>(position) % static_cast<std::uint64_t>(capacity_);
-  return ring_ + kRingHeaderBytes + index * kElementBytes;
+bool EventQueue::overwritten() const noexcept { return Used() > capacity_; }
+
+std::byte* EventQueue::Slot(std::uint64_t position) const noexcept {
+  return ring_ + kRingHeaderBytes + position % capacity_ * kElementBytes;
+}
+
+std::uint64_t EventQueue::Used() const noexcept {
+  return LoadRelaxed<std::uint64_t>(ring_ + kRingTail) -
+         LoadRelaxed<std::uint64_t>(ring_ + kRingHead);
 }
 
 }  // namespace shm

@@ -28,8 +28,8 @@ enum class PopResult : std::uint8_t {
 // Trust      The peer can write anything at any time: every value is read once and checked.
 class EventQueue {
  public:
-  // 16 elements are 192 bytes, three cache lines: the second ring then starts where the first did
-  // within its line, and none of the four counters straddles a boundary.
+  // 16 elements are 192 bytes, three cache lines: the second ring then starts 24 bytes into a line,
+  // and none of the four counters straddles a boundary.
   static constexpr std::uint32_t kCapacityMultiple = 16;
 
   // Bytes of a region with two rings of `capacity` elements.
@@ -37,10 +37,12 @@ class EventQueue {
   // Writes the two capacities into zeroed memory. The creator (client) calls it.
   static void InitialiseRegion(std::span<std::byte> region, std::uint32_t capacity) noexcept;
 
-  // Returns nullopt when `ring` does not hold a queue with a usable capacity.
+  // Returns nullopt when `ring` does not hold a queue with a usable capacity, or lies where its
+  // counters would not be indivisible.
   [[nodiscard]] static std::optional<EventQueue> Map(std::span<std::byte> ring) noexcept;
 
   // False when the ring is full. The producer then comes back later; it does not spin.
+  [[nodiscard]] bool HasRoom() const noexcept;
   [[nodiscard]] bool TryPush(const Event& event) noexcept;
   // Fills `event` only when the result is kEvent. The event stays in the ring until Advance.
   [[nodiscard]] PopResult Peek(Event& event) const noexcept;
@@ -54,15 +56,19 @@ class EventQueue {
   // Consumer, when it begins to work without having been woken.
   void MarkAwake() noexcept;
 
+  // Events in the ring; 0 when overwritten.
   std::int64_t Backlog() const noexcept;
+  // The counters hold values no peer could have written: such a ring looks full for ever.
+  bool overwritten() const noexcept;
   std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(capacity_); }
 
  private:
   EventQueue(std::span<std::byte> ring, std::uint32_t capacity) noexcept;
-  std::byte* Slot(std::int64_t position) const noexcept;
+  std::byte* Slot(std::uint64_t position) const noexcept;
+  std::uint64_t Used() const noexcept;
 
   std::byte* ring_;
-  std::int64_t capacity_;  // read once, so the peer cannot change it under us
+  std::uint64_t capacity_;  // read once, so the peer cannot change it under us
 };
 
 }  // namespace shm

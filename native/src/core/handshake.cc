@@ -4,6 +4,12 @@
 #include "unix_socket.h"
 
 namespace shm {
+namespace {
+
+// Two memories one way, two eventfds the other.
+constexpr std::size_t kMaxFds = 2;
+
+}  // namespace
 
 HandshakeState Handshake::Fill(std::size_t wanted) {
   while (input_.size() < wanted) {
@@ -13,6 +19,11 @@ HandshakeState Handshake::Fill(std::size_t wanted) {
     const IoResult result =
         Receive(parts_.control.get(), std::span(input_).subspan(have), received, fds_);
     input_.resize(have + received);
+    // Each read can bring four more.
+    if (fds_.size() > kMaxFds) {
+      return Fail(std::to_string(fds_.size()) + " descriptors where at most " +
+                  std::to_string(kMaxFds) + " belong to the handshake");
+    }
     if (result == IoResult::kAgain) return HandshakeState::kNeedsInput;
     if (result == IoResult::kClosed) return Fail("the peer closed the socket in the handshake");
     if (result == IoResult::kFailed) return Fail("the socket failed in the handshake");

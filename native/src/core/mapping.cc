@@ -52,25 +52,24 @@ std::shared_ptr<Mapping> Mapping::Create(const std::string& name, std::size_t by
 
 std::shared_ptr<Mapping> Mapping::Adopt(UniqueFd fd, std::size_t min_bytes, std::size_t max_bytes,
                                         bool require_seals, std::string& error) {
+  // Only files in memory have seals. A file of another kind can stall whoever touches its pages.
+  const int seals = fcntl(fd.get(), F_GET_SEALS);
+  if (seals < 0) {
+    error = "the peer's descriptor is not memory";
+    return nullptr;
+  }
   // Seals before size: once sealed, the size read next can no longer change.
-  if (require_seals) {
-    const int seals = fcntl(fd.get(), F_GET_SEALS);
-    if (seals < 0 || (seals & kSeals) != kSeals) {
-      error = "the peer's memory is not sealed against resizing";
-      return nullptr;
-    }
-    if ((seals & F_SEAL_WRITE) != 0) {
-      error = "the peer's memory is sealed against writing";
-      return nullptr;
-    }
+  if (require_seals && (seals & kSeals) != kSeals) {
+    error = "the peer's memory is not sealed against resizing";
+    return nullptr;
+  }
+  if ((seals & F_SEAL_WRITE) != 0) {
+    error = "the peer's memory is sealed against writing";
+    return nullptr;
   }
   struct stat status {};
   if (fstat(fd.get(), &status) != 0) {
     error = Errno("fstat");
-    return nullptr;
-  }
-  if (!S_ISREG(status.st_mode)) {
-    error = "the peer's descriptor is not memory";
     return nullptr;
   }
   const auto size = static_cast<std::size_t>(status.st_size);

@@ -18,7 +18,6 @@ using namespace control;
 // Two paths of 255 bytes and their lengths; shmipc-go's are shorter.
 constexpr std::size_t kMaxMetadataBytes = kHeaderBytes + 2 * (2 + 255);
 constexpr std::size_t kMinRegionBytes = 4096;
-constexpr std::size_t kMaxRegionBytes = UINT32_MAX;
 constexpr std::size_t kMaxQueueBytes = std::size_t{64} * 1024 * 1024;
 
 class ServerHandshake final : public Handshake {
@@ -92,7 +91,8 @@ class ServerHandshake final : public Handshake {
     const bool seals = parts_.discipline == Discipline::kOwned;
     std::string error;
     std::vector<SliceList::Geometry> lists;
-    const std::size_t most = std::min(BufferRegion::Plan(options_.max_memory, lists), kMaxRegionBytes);
+    const std::size_t most =
+        BufferRegion::Plan(std::min(options_.max_memory, BufferRegion::kMaxMemory), lists);
     parts_.buffers = Mapping::Adopt(std::move(fds_[0]), kMinRegionBytes, most, seals, error);
     if (parts_.buffers) {
       parts_.queues = Mapping::Adopt(std::move(fds_[1]), EventQueue::RegionBytes(1),

@@ -49,12 +49,11 @@ std::int64_t Session::Allocate(std::uint32_t bytes, std::vector<SliceSpan>& span
 }
 
 bool Session::Send(std::uint32_t stream, std::span<const SliceSpan> spans) {
-  if (send_.Backlog() >= send_.capacity()) {
-    counters_.ring_full++;
-    return false;
-  }
-  // Only we push: the ring cannot fill between the check and the push.
-  return Push({stream, region_.Seal(spans), static_cast<std::uint32_t>(Status::kData)});
+  if (!send_.HasRoom()) return Refuse();
+  if (Push({stream, region_.Seal(spans), static_cast<std::uint32_t>(Status::kData)})) return true;
+  // Only we push: room that is gone was taken by the peer.
+  Corrupt("the peer moved a counter of the ring back");
+  return false;
 }
 
 bool Session::Signal(std::uint32_t stream, Status status, std::uint32_t value) {
@@ -62,16 +61,20 @@ bool Session::Signal(std::uint32_t stream, Status status, std::uint32_t value) {
 }
 
 bool Session::Push(const Event& event) {
-  if (!send_.TryPush(event)) {
-    counters_.ring_full++;
-    return false;
-  }
+  if (!send_.TryPush(event)) return Refuse();
   counters_.events_sent++;
   wake_due_ = true;
   return true;
 }
 
+bool Session::Refuse() {
+  counters_.ring_full++;
+  if (send_.overwritten()) Corrupt("a counter of the ring was overwritten");
+  return false;
+}
+
 std::int64_t Session::Drain(std::span<std::uint32_t> words) {
+  if (corrupt()) return -1;
   std::size_t used = 0;
   Event event{};
   // A message may take MaxEventWords: stop while one more certainly fits.
@@ -131,7 +134,7 @@ bool Session::Reclaim() {
 }
 
 std::int64_t Session::Corrupt(std::string error) {
-  error_ = std::move(error);
+  if (error_.empty()) error_ = std::move(error);
   return -1;
 }
 

@@ -26,8 +26,8 @@ enum class Status : std::uint32_t {
 // loop nor streams.
 //
 // Threads    One.
-// Trust      After Drain, Release or Allocate answered with a failure the session is `corrupt` and
-//            its owner must destroy it.
+// Trust      Once `corrupt`, because of what some call found in the memory, Drain answers with a
+//            failure and the owner must destroy the session.
 class Session {
  public:
   // Whether memory the peer sent holds what a session needs.
@@ -36,9 +36,10 @@ class Session {
 
   // Takes slices for up to `bytes`. See BufferRegion::Allocate.
   std::int64_t Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans);
-  // Publishes a message of allocated slices. False when the ring is full: the slices stay ours.
+  // Publishes a message of allocated slices. False when the ring is full, the slices stay ours; or
+  // when `corrupt`.
   [[nodiscard]] bool Send(std::uint32_t stream, std::span<const SliceSpan> spans);
-  // Publishes an event without slices. False when the ring is full.
+  // Publishes an event without slices. False when the ring is full, or when `corrupt`.
   [[nodiscard]] bool Signal(std::uint32_t stream, Status status, std::uint32_t value);
   // Gives one slice back. False when it was not ours to give: the caller's mistake, not the peer's.
   [[nodiscard]] bool Release(std::uint32_t slice) { return region_.Free(slice); }
@@ -65,6 +66,7 @@ class Session {
   const BufferRegion& region() const noexcept { return region_; }
   const EventQueue& send_queue() const noexcept { return send_; }
   const EventQueue& receive_queue() const noexcept { return receive_; }
+  bool corrupt() const noexcept { return !error_.empty(); }
   const std::string& error() const noexcept { return error_; }
 
   struct Counters {
@@ -82,6 +84,7 @@ class Session {
   Session(SessionParts parts, BufferRegion region, EventQueue send, EventQueue receive);
   std::int64_t Corrupt(std::string error);
   bool Push(const Event& event);
+  bool Refuse();
 
   SessionParts parts_;
   BufferRegion region_;

@@ -150,7 +150,8 @@ SliceList::Outcome SliceList::Reclaim() {
     const auto flags = LoadAcquire<std::uint8_t>(slice + kSliceFlags);
     if ((flags & kFlagHasNext) == 0) break;
     const auto next = IndexOf(LoadRelaxed<std::uint32_t>(slice + kSliceNext));
-    if (!next || states_[head_] != State::kLent || states_[*next] != State::kLent) {
+    if (!next || *next == head_ || states_[head_] != State::kLent ||
+        states_[*next] != State::kLent) {
       return Outcome::kCorrupt;
     }
     states_[head_] = State::kFree;

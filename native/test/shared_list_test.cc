@@ -1,0 +1,96 @@
+#include <vector>
+
+#include "check.h"
+#include "core/atomics.h"
+#include "core/layout.h"
+#include "core/slice_list.h"
+#include "list_memory.h"
+
+// shmipc's rule: both ends allocate from a list and return to it.
+namespace shm {
+namespace {
+
+using namespace layout;
+using namespace test;
+using Outcome = SliceList::Outcome;
+
+TEST(BothEndsOfASharedListAllocateAndReturn) {
+  ListMemory memory(8);
+  SliceList creator = memory.Begin(ListRole::kShared, true);
+  SliceList mapper = memory.Begin(ListRole::kShared, false);
+  CHECK_EQ(memory.Word(kListSize), 8u);
+  const std::int32_t before = static_cast<std::int32_t>(memory.Word(kListCreatorTaken));
+  for (int round = 0; round < 10; round++) {
+    const std::uint32_t sent = Take(creator);
+    const std::uint32_t answer = Take(mapper);
+    CHECK(sent != answer);
+    creator.MarkLent(sent);
+    mapper.MarkLent(answer);
+    CHECK(mapper.Borrow(sent));
+    CHECK(creator.Borrow(answer));
+    CHECK(mapper.Free(sent));
+    CHECK(creator.Free(answer));
+    CheckAccounts(creator);
+    CheckAccounts(mapper);
+  }
+  // The last one stays, so that there is a tail to append to.
+  CHECK_EQ(AllocateAll(creator).size(), 7u);
+  CHECK_EQ(AllocateAll(mapper).size(), 0u);
+  CHECK_EQ(memory.Word(kListSize), 1u);
+  CHECK_EQ(static_cast<std::int32_t>(memory.Word(kListCreatorTaken)) - before, 7);
+  CHECK_EQ(memory.Word(kListMapperTaken), 0u);
+}
+
+TEST(SharedSlicesComeBackInTheOrderTheyWereFreed) {
+  ListMemory memory(4);
+  SliceList list = memory.Begin(ListRole::kShared, true);
+  const auto offsets = AllocateAll(list);
+  CHECK_EQ(offsets.size(), 3u);
+  for (const std::uint32_t offset : offsets) CHECK(list.Free(offset));
+  CHECK_EQ(Take(list), memory.Offset(3));
+  CHECK_EQ(Take(list), offsets[0]);
+}
+
+TEST(ReportsASharedListThatLeadsAstray) {
+  std::uint32_t offset = 0;
+  for (const std::uint32_t stray : {4u, 8 * (kPayload + 20), 0xffffffffu}) {
+    ListMemory head(8);
+    SliceList by_head = head.Begin(ListRole::kShared, true);
+    StoreRelaxed<std::uint32_t>(head.Header() + kListHead, stray);
+    CHECK_EQ(by_head.Allocate(offset), Outcome::kCorrupt);
+
+    ListMemory next(8);
+    SliceList by_next = next.Begin(ListRole::kShared, true);
+    next.LinkTo(0, stray);
+    CHECK_EQ(by_next.Allocate(offset), Outcome::kCorrupt);
+
+    ListMemory tail(8);
+    SliceList by_tail = tail.Begin(ListRole::kShared, true);
+    CHECK_EQ(by_tail.Allocate(offset), Outcome::kOk);
+    StoreRelaxed<std::uint32_t>(tail.Header() + kListTail, stray);
+    CHECK(by_tail.Free(offset));
+  }
+}
+
+// The ABA race of two allocators leaves a list whose head is in use.
+TEST(ReportsASharedSliceThatWouldGetASecondOwner) {
+  ListMemory memory(8);
+  SliceList list = memory.Begin(ListRole::kShared, true);
+  const std::uint32_t held = Take(list);
+  StoreRelaxed<std::uint32_t>(memory.Header() + kListHead, held - memory.geometry.area());
+  memory.LinkTo((held - memory.geometry.area()) / memory.geometry.stride(), 0);
+  std::uint32_t offset = 0;
+  CHECK_EQ(list.Allocate(offset), Outcome::kCorrupt);
+}
+
+TEST(ASharedListWhoseSizeIsWrongIsEmptyNotEndless) {
+  for (const std::uint32_t size : {0u, 0x80000000u, 0xffffffffu, 0x7fffffffu}) {
+    ListMemory memory(8);
+    SliceList list = memory.Begin(ListRole::kShared, true);
+    StoreRelaxed<std::uint32_t>(memory.Header() + kListSize, size);
+    CHECK(AllocateAll(list).size() <= 7);
+  }
+}
+
+}  // namespace
+}  // namespace shm
