@@ -61,6 +61,8 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   #closing = false
   #detached = false
   #deadline: number
+  /** The deadline had passed when it was looked at last. */
+  #overdue = false
   #progressAt: number
 
   constructor(
@@ -176,6 +178,8 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
       if (waiting && now - this.#progressAt > limitMs) this.#stop(failures.bodyTooSlow(limitMs))
     } else if (now > this.#deadline) {
       if (this.#closing) this.stream.destroy()
+      // After a stall of the event loop a request may have come that nobody has read yet.
+      else if (!this.#overdue) this.#overdue = true
       else if (this.#idle || this.#reader.idle) this.close()
       else this.#stop(failures.headTooSlow(this.#owner.headTimeoutMs))
     }
@@ -239,7 +243,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
       }
       if (this.#idle) {
         this.#idle = false
-        this.#deadline = this.#owner.context.deadlines.now + this.#owner.headTimeoutMs
+        this.#expect(this.#owner.headTimeoutMs)
       }
       at = this.#reader.feed(chunk, at)
       this.#recycle()
@@ -264,7 +268,12 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     const { context, idleTimeoutMs } = this.#owner
     this.#reader.reset()
     this.#idle = true
-    this.#deadline = context.deadlines.now + (context.draining ? DRAIN_GRACE_MS : idleTimeoutMs)
+    this.#expect(context.draining ? DRAIN_GRACE_MS : idleTimeoutMs)
+  }
+
+  #expect(withinMs: number): void {
+    this.#deadline = this.#owner.context.deadlines.now + withinMs
+    this.#overdue = false
   }
 
   #unreadable(error: unknown): void {

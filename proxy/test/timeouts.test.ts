@@ -23,7 +23,7 @@ test('an upstream that does not finish its answer in time aborts it', async (t) 
     connection.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
     await connection.gone()
   })
-  const cluster = { timeouts: { request: '80ms', head: '5s' } }
+  const cluster = { timeouts: { request: '500ms' } }
   const { port } = await startSimpleProxy(t, [origin.address], { cluster })
   const client = await dial(t, port)
   client.write(GET)
@@ -52,7 +52,7 @@ test('a connection without a request, and one between requests, is closed in sil
     t,
     answering(() => ok('x'))
   )
-  const listener = { timeouts: { head: '100ms', idle: '100ms' } }
+  const listener = { timeouts: { head: '400ms', idle: '100ms' } }
   const { port } = await startSimpleProxy(t, [origin.address], { listener })
   const silent = await dial(t, port)
   const client = await dial(t, port)
