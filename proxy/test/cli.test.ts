@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { unlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
-import { dial, roundTrip, startOrigin, temporaryDirectory } from './harness.ts'
-import { addressOf, startApp, startCli } from './processes.ts'
+import {
+  answering,
+  atEnd,
+  dial,
+  ok,
+  roundTrip,
+  startOrigin,
+  temporaryDirectory
+} from './harness.ts'
+import { addressOf, startApp, startCli, startCliWithin } from './processes.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
@@ -32,6 +40,25 @@ test('--listen and --upstream are a proxy; SIGTERM ends it', async (t) => {
   assert.equal(entry.transport, 'shm')
   assert.equal(entry.upstream, `app at ${address}`)
   assert.equal(proxy.stderr, '')
+})
+
+test('with SHMESH_DISABLE=1 the same app is reached by sockets, after one warning', async (t) => {
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  await startApp(t, address)
+  const args = [
+    'proxy',
+    '--listen=http://127.0.0.1:0',
+    `--upstream=${address}`,
+    '--transport-header'
+  ]
+  const proxy = startCli(t, args, { SHMESH_DISABLE: '1' })
+  const port = Number(new URL(await addressOf(proxy, 'inbound')).port)
+  for (let i = 0; i < 3; i++) {
+    assert.match(await roundTrip(t, port, GET), /^HTTP\/1\.1 200 .*X-Shmesh-Transport: socket/s)
+  }
+  proxy.process.kill('SIGTERM')
+  assert.equal(await proxy.exit(), 0)
+  assert.equal(proxy.stderr.match(/ShmeshWarning/g)?.length, 1)
 })
 
 test('--config runs a file; --check only reads it', async (t) => {
@@ -66,7 +93,6 @@ clusters: [{ name: app, endpoints: [{ address: "${origin.address}" }] }]
   const drain = 'POST /drain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
   assert.match(await roundTrip(t, admin, drain), /^HTTP\/1\.1 202 /)
   assert.equal(await proxy.exit(), 0)
-  const { unlinkSync } = await import('node:fs')
   unlinkSync(file)
 })
 
@@ -86,6 +112,32 @@ test('a second signal does not wait', async (t) => {
   await proxy.said(/"msg":"draining"/)
   proxy.process.kill('SIGINT')
   assert.equal(await proxy.exit(), 130)
+})
+
+test('out of file descriptors, clients are lost and the proxy is not', async (t) => {
+  const origin = await startOrigin(
+    t,
+    answering(() => ok('x'))
+  )
+  const args = ['proxy', '--listen=http://127.0.0.1:0', `--upstream=${origin.address}`]
+  const proxy = startCliWithin(t, 48, args)
+  const port = Number(new URL(await addressOf(proxy, 'inbound')).port)
+  const clients = await Promise.all(Array.from({ length: 60 }, () => dial(t, port)))
+  let answered = 0
+  for (const client of clients) {
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    try {
+      await client.head()
+      answered++
+    } catch {
+      // Accepted and dropped, for want of a descriptor.
+    }
+    client.stream.destroy()
+  }
+  assert.ok(answered > 0 && answered < 60, `${answered} of 60 answered`)
+  assert.match(await roundTrip(t, port, GET), /^HTTP\/1\.1 200 /)
+  proxy.process.kill('SIGTERM')
+  assert.equal(await proxy.exit(), 0)
 })
 
 const MISTAKES: readonly (readonly [args: readonly string[], message: RegExp])[] = [
@@ -124,10 +176,8 @@ test('what cannot be bound is named, and nothing else is left bound', async (t) 
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)
   })
-  t.after(() => server.close())
+  atEnd(t, () => server.close())
   const { port } = server.address() as { port: number }
-  const open = `${directory}/open`
-  mkdirSync(open, { mode: 0o777 })
   const cases = [
     [`http://127.0.0.1:${port}`, /^shmesh: inbound-2: listen EADDRINUSE/],
     [`shm://${directory}/missing/x.sock`, /^shmesh: inbound-2: .*missing does not exist/],
@@ -143,8 +193,6 @@ test('what cannot be bound is named, and nothing else is left bound', async (t) 
     assert.equal(await cli.exit(), 2)
     assert.match(cli.stderr, message)
   }
-  const { rmdirSync } = await import('node:fs')
-  rmdirSync(open)
 })
 
 test('--help, --version and --schema answer on stdout', async (t) => {

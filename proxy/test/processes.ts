@@ -18,13 +18,11 @@ export class Child {
 
   constructor(
     t: TestContext,
-    file: string,
+    command: string,
     args: readonly string[],
-    environment: NodeJS.ProcessEnv
+    environment: NodeJS.ProcessEnv = {}
   ) {
-    this.process = spawn(process.execPath, [file, ...args], {
-      env: { ...process.env, ...environment }
-    })
+    this.process = spawn(command, args, { env: { ...process.env, ...environment } })
     this.process.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
     })
@@ -62,7 +60,7 @@ export class Child {
 /** An app that listens on `address`; what it leaves on disk when killed is removed. */
 export async function startApp(t: TestContext, address: string): Promise<Child> {
   atEnd(t, () => rmSync(address.replace(/^\w+:\/\//, ''), { force: true }))
-  const app = new Child(t, APP, [address], {})
+  const app = new Child(t, process.execPath, [APP, address])
   await app.said(/^ready$/m)
   return app
 }
@@ -73,7 +71,13 @@ export function startCli(
   args: readonly string[],
   environment: NodeJS.ProcessEnv = {}
 ): Child {
-  return new Child(t, CLI, args, environment)
+  return new Child(t, process.execPath, [CLI, ...args], environment)
+}
+
+/** `shmesh ...args` with no more than `limit` file descriptors. */
+export function startCliWithin(t: TestContext, limit: number, args: readonly string[]): Child {
+  const script = `ulimit -n ${limit} && exec "$0" "$@"`
+  return new Child(t, '/bin/sh', ['-c', script, process.execPath, CLI, ...args])
 }
 
 /** Where a started `shmesh proxy` listens. */
