@@ -23,7 +23,7 @@ export interface NativeSession {
   ): void
   /** File descriptor of the control socket; the caller closes it. Once. */
   takeControl(): number
-  /** The shared region. Detached, so empty, after `close`. */
+  /** The shared region. Detached, so empty, after `unmap`. */
   memory(): ArrayBuffer
   describe(): NativeDescription
   /** Takes slices for up to `bytes`; returns how many, as [payload offset, bytes] in `spans`. */
@@ -39,8 +39,10 @@ export interface NativeSession {
   /** Drains the ring now. */
   poll(): void
   statistics(): NativeStatistics | undefined
-  /** Unmaps the region and closes every descriptor but the control socket's. Idempotent. */
+  /** Ends the session and closes every descriptor but the control socket's. Idempotent. */
   close(): void
+  /** Frees the memory, when nobody refers to it any more. After `close`. Idempotent. */
+  unmap(): void
 }
 
 export interface NativeDescription {

@@ -213,6 +213,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   readonly #onClose = (): void => {
     this.#owner.context.deadlines.unwatch(this)
     this.#closing = true
+    this.out.discard()
     this.#held = undefined
     this.#exchange?.downstreamClosed(failures.clientGone())
     this.#exchange = undefined

@@ -5,6 +5,7 @@ import {
   type ResponseHead,
   writeRequestHead
 } from '../adapter/http1/index.ts'
+import type { Lease } from '../adapter/shmipc/index.ts'
 import { logAccess } from './access-log.ts'
 import { Attempts } from './attempts.ts'
 import type { ProxyContext } from './context.ts'
@@ -160,8 +161,8 @@ export class Exchange implements ResponseTaker, Waiter {
     connection.limitIdle(this.reply.head(head, shown))
   }
 
-  responseBody(chunk: Buffer): void {
-    this.reply.body(chunk)
+  responseBody(chunk: Buffer, lease: Lease | undefined): void {
+    this.reply.body(chunk, lease)
   }
 
   responseFlush(): void {

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { CHUNK_END, chunkHeader } from '../adapter/http1/index.ts'
+import type { Lease } from '../adapter/shmipc/index.ts'
 
 /** Up to here copying the parts into one buffer is cheaper than a vectored write of them. */
 const JOIN_LIMIT_BYTES = 16 * 1024
@@ -11,6 +12,8 @@ const JOIN_LIMIT_BYTES = 16 * 1024
 export class Outgoing {
   readonly #stream: Duplex
   readonly #parts: (string | Buffer)[] = []
+  /** Of the parts that are views of shared memory. */
+  readonly #leases: (Lease | undefined)[] = []
   #bytes = 0
 
   constructor(stream: Duplex) {
@@ -26,19 +29,26 @@ export class Outgoing {
   /** Adds Latin-1 text: a head, a chunk's size line. */
   text(text: string): void {
     this.#parts.push(text)
+    this.#leases.push(undefined)
     this.#bytes += text.length
   }
 
-  /** Adds `chunk` as it is. It must stay unchanged until the stream has taken it. */
-  data(chunk: Buffer): void {
+  /**
+   * Adds `chunk` as it is. It must stay unchanged until the stream has taken it.
+   *
+   * @param lease of the shared memory `chunk` is a view of: held until it is written
+   */
+  data(chunk: Buffer, lease?: Lease): void {
+    lease?.hold()
     this.#parts.push(chunk)
+    this.#leases.push(lease)
     this.#bytes += chunk.length
   }
 
   /** Adds `chunk` in chunked coding (RFC 9112 7.1). */
-  chunked(chunk: Buffer): void {
+  chunked(chunk: Buffer, lease?: Lease): void {
     this.text(chunkHeader(chunk.length))
-    this.data(chunk)
+    this.data(chunk, lease)
     this.text(CHUNK_END)
   }
 
@@ -46,23 +56,40 @@ export class Outgoing {
   flush(): boolean {
     const parts = this.#parts
     if (parts.length === 0) return this.blocked
-    if (parts.length === 1) this.#write(parts[0] as string | Buffer)
-    else if (this.#bytes <= JOIN_LIMIT_BYTES) this.#stream.write(this.#join())
+    if (parts.length === 1) this.#write(0)
+    else if (this.#bytes <= JOIN_LIMIT_BYTES) this.#writeJoined()
     else this.#writeEach()
-    parts.length = 0
-    this.#bytes = 0
+    this.#clear()
     return this.blocked
   }
 
-  #write(part: string | Buffer): void {
+  /** Forgets what was added: the stream is gone. */
+  discard(): void {
+    for (const lease of this.#leases) lease?.drop()
+    this.#clear()
+  }
+
+  #clear(): void {
+    this.#parts.length = 0
+    this.#leases.length = 0
+    this.#bytes = 0
+  }
+
+  #write(index: number): void {
+    const part = this.#parts[index] as string | Buffer
     if (typeof part === 'string') this.#stream.write(part, 'latin1')
-    else this.#stream.write(part)
+    else this.#stream.write(part, this.#leases[index]?.drop)
   }
 
   #writeEach(): void {
     this.#stream.cork()
-    for (const part of this.#parts) this.#write(part)
+    for (let i = 0; i < this.#parts.length; i++) this.#write(i)
     this.#stream.uncork()
+  }
+
+  #writeJoined(): void {
+    this.#stream.write(this.#join())
+    for (const lease of this.#leases) lease?.drop()
   }
 
   #join(): Buffer {

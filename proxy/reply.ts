@@ -8,6 +8,7 @@ import {
   writeResponseHead,
   writeTrailers
 } from '../adapter/http1/index.ts'
+import type { Lease } from '../adapter/shmipc/index.ts'
 import type { TransportLabel } from './counters.ts'
 import type { Failure } from './failure.ts'
 import { responseHeaders, trailerFields } from './headers.ts'
@@ -57,10 +58,11 @@ export class Reply {
     return keepAlive
   }
 
-  body(chunk: Buffer): void {
+  /** @param lease of the shared memory `chunk` is a view of */
+  body(chunk: Buffer, lease: Lease | undefined): void {
     this.bytes += chunk.length
-    if (this.#framing.kind === 'chunked') this.#out.chunked(chunk)
-    else this.#out.data(chunk)
+    if (this.#framing.kind === 'chunked') this.#out.chunked(chunk, lease)
+    else this.#out.data(chunk, lease)
   }
 
   end(trailers: Headers): void {

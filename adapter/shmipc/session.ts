@@ -3,6 +3,7 @@ import type { NativeSession } from '../../native/index.ts'
 import { publishSessionClose, publishSessionOpen, publishStreamFallback } from '../diagnostics.ts'
 import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
 import { ControlChannel } from './control-channel.ts'
+import { Lease } from './lease.ts'
 import { reportSession, type SessionStatistics } from './session-statistics.ts'
 import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
@@ -11,6 +12,8 @@ import { ShmStream } from './stream.ts'
 /** Word positions of one drained event; slices follow, three words each. */
 const EVENT_WORDS = 4
 const SLICE_WORDS = 3
+/** Below, a copy is cheaper than a lease. */
+const MIN_LENT_BYTES = 16 * 1024
 
 export interface SessionEvents {
   /** A client opened a stream and sent something on it. Server side only. */
@@ -60,6 +63,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #whenLeft: (() => void) | undefined
   #ended = false
   #whenEmpty: (() => void) | undefined
+  /** Slices whose views are with a consumer. */
+  #lent = 0
   #fallbackMessages = 0
   #fallbackBytes = 0
 
@@ -251,13 +256,62 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #onEvent(at: number): void {
     const id = this.#words[at]!
     const status = this.#words[at + 1]! as Status
-    if (status === Status.data) this.#onData(id, this.#takeMessage(at))
+    if (status === Status.data) this.#onMessage(id, at)
     else if (status === Status.credit) this.#streams.get(id)?.onCredit(this.#words[at + 2]!)
     else this.#onEnd(id, status)
   }
 
-  #onData(id: number, data: Buffer): void {
+  #onMessage(id: number, event: number): void {
+    const stream = this.#streams.get(id)
+    if (stream?.lends === true && this.#bytesOf(event) >= MIN_LENT_BYTES) {
+      this.#lendMessage(stream, event)
+      return
+    }
+    const data = this.#takeMessage(event)
     if (data.length > 0) this.#streamFor(id)?.onData(data, false)
+  }
+
+  #bytesOf(event: number): number {
+    const words = this.#words
+    const first = event + EVENT_WORDS
+    const end = first + SLICE_WORDS * words[event + 3]!
+    let bytes = 0
+    for (let at = first; at < end; at += SLICE_WORDS) bytes += words[at + 2]!
+    return bytes
+  }
+
+  /** Hands out views of a message's slices; each slice goes back when its lease ends. */
+  #lendMessage(stream: ShmStream, event: number): void {
+    const words = this.#words
+    const first = event + EVENT_WORDS
+    const end = first + SLICE_WORDS * words[event + 3]!
+    for (let at = first; at < end; at += SLICE_WORDS) {
+      const slice = words[at]!
+      const payload = words[at + 1]!
+      const bytes = words[at + 2]!
+      const view = this.memory.subarray(payload, payload + bytes)
+      // Paused, or destroyed, by what the slice before led to: from here on the stream keeps a copy.
+      if (!stream.lends) {
+        const copy = Buffer.from(view)
+        if (!this.#ended) this.native.release(slice)
+        stream.onData(copy, false)
+        continue
+      }
+      this.#lent++
+      stream.onLent(
+        view,
+        new Lease(() => {
+          this.#returned(slice)
+          stream.onReturned(bytes)
+        })
+      )
+    }
+  }
+
+  #returned(slice: number): void {
+    this.#lent--
+    if (!this.#ended) this.native.release(slice)
+    else if (this.#lent === 0) this.native.unmap()
   }
 
   /** Copies a message out of shared memory and frees its slices, whoever wants it or not. */
@@ -265,9 +319,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     const words = this.#words
     const first = event + EVENT_WORDS
     const end = first + SLICE_WORDS * words[event + 3]!
-    let bytes = 0
-    for (let at = first; at < end; at += SLICE_WORDS) bytes += words[at + 2]!
-    const data = Buffer.allocUnsafe(bytes)
+    const data = Buffer.allocUnsafe(this.#bytesOf(event))
     let copied = 0
     for (let at = first; at < end; at += SLICE_WORDS) {
       const payload = words[at + 1]!
@@ -325,6 +377,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.#streams.clear()
     this.#resetIds.clear()
     this.native.close()
+    // Views that are still being written somewhere keep the memory mapped.
+    if (this.#lent === 0) this.native.unmap()
     this.#whenLeft?.()
     this.#whenEmpty?.()
     publishSessionClose({ path: this.path, role: this.role, error })

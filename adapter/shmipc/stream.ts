@@ -1,9 +1,12 @@
 import { Duplex } from 'node:stream'
 import { ConnectionResetError } from '../errors.ts'
+import type { Lease } from './lease.ts'
 import { WINDOW_BYTES } from './limits.ts'
 import type { ShmSession } from './session.ts'
 import { Status } from './status.ts'
 import { type Piece, StreamWriter } from './stream-writer.ts'
+
+export type LeaseTaker = (view: Buffer, lease: Lease) => void
 
 /** Unacknowledged bytes that make us give credit: half the window, so that a sender never stops. */
 const CREDIT_BYTES = WINDOW_BYTES / 2
@@ -30,6 +33,7 @@ export class ShmStream extends Duplex {
   /** The sender returns to the ring when all is credited: give credit at once. */
   #peerFellBack = false
   #fallbackReceived = 0
+  #leaseTaker: LeaseTaker | undefined
   #peerEnded = false
   #weEnded = false
   #referenced = true
@@ -78,6 +82,44 @@ export class ShmStream extends Duplex {
       // A socket, too, reads on after a listener threw.
       if (room) this.#giveCredit()
     }
+  }
+
+  /**
+   * Large chunks come to `taker` as views of shared memory instead of copies by `data`, while the
+   * stream flows. For consumers that keep the promise: a view is not read after its lease ended,
+   * and the lease ends when the bytes are where they go. `undefined` ends it.
+   */
+  lendTo(taker: LeaseTaker | undefined): void {
+    this.#leaseTaker = taker
+  }
+
+  /** @internal What arrives now may be lent: nothing copied waits before it. */
+  get lends(): boolean {
+    return (
+      this.#leaseTaker !== undefined &&
+      this.readableFlowing === true &&
+      this.readableLength === 0 &&
+      !this.destroyed &&
+      !this.#peerEnded
+    )
+  }
+
+  /** @internal */
+  onLent(view: Buffer, lease: Lease): void {
+    this.bytesRead += view.length
+    this.#peerFellBack = false
+    try {
+      this.#leaseTaker?.(view, lease)
+    } finally {
+      lease.drop()
+    }
+  }
+
+  /** @internal Lent bytes have left shared memory. */
+  onReturned(bytes: number): void {
+    if (this.destroyed) return
+    this.#uncredited += bytes
+    this.#giveCredit()
   }
 
   /** @internal */

@@ -6,6 +6,7 @@ import {
   type ResponseHead,
   ResponseReader
 } from '../../adapter/http1/index.ts'
+import { type Lease, ShmStream } from '../../adapter/shmipc/index.ts'
 import { describeError, type Failure } from '../failure.ts'
 import { Outgoing } from '../outgoing.ts'
 import type { Leg } from '../transport.ts'
@@ -16,7 +17,8 @@ export interface ResponseTaker {
   /** The whole request has been handed to the connection. */
   readonly requestSent: boolean
   responseHead(head: ResponseHead): void
-  responseBody(chunk: Buffer): void
+  /** @param lease when `chunk` is a view of shared memory: it ends with this call unless held */
+  responseBody(chunk: Buffer, lease: Lease | undefined): void
   /** Everything parsed from one piece of input has been told: write it out. */
   responseFlush(): void
   /** The response is complete. The connection still belongs to it: ask what it needs to know. */
@@ -51,6 +53,8 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   #keepAliveValue = ''
   #tunnel = false
   #trailers: Headers | undefined
+  /** Of the input being parsed. */
+  #lease: Lease | undefined
   #error: Error | undefined
 
   constructor(stream: Duplex, leg: Leg | undefined, endpoint: Endpoint) {
@@ -59,6 +63,7 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
     this.endpoint = endpoint
     this.out = new Outgoing(stream)
     stream.on('data', this.#onData)
+    lender(stream)?.lendTo(this.#onLent)
     stream.on('end', this.#onEnd)
     stream.on('drain', this.#onDrain)
     stream.on('error', this.#onError)
@@ -105,11 +110,20 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   }
 
   onBody(chunk: Buffer): void {
-    this.#taker?.responseBody(chunk)
+    this.#taker?.responseBody(chunk, this.#lease)
   }
 
   onEnd(trailers: Headers): void {
     this.#trailers = trailers
+  }
+
+  readonly #onLent = (view: Buffer, lease: Lease): void => {
+    this.#lease = lease
+    try {
+      this.#onData(view)
+    } finally {
+      this.#lease = undefined
+    }
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -151,9 +165,10 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
     const taker = this.#taker as ResponseTaker
     this.#taker = undefined
     this.stream.off('data', this.#onData)
+    lender(this.stream)?.lendTo(undefined)
     this.stream.off('end', this.#onEnd)
     this.stream.off('drain', this.#onDrain)
-    taker.responseTunnel(this, rest)
+    taker.responseTunnel(this, this.#lease === undefined ? rest : Buffer.from(rest))
   }
 
   readonly #onEnd = (): void => {
@@ -216,4 +231,8 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
     this.destroy()
     taker?.upstreamFailed(this, failure)
   }
+}
+
+function lender(stream: Duplex): ShmStream | undefined {
+  return stream instanceof ShmStream ? stream : undefined
 }

@@ -41,7 +41,8 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                       InstanceMethod<&SessionObject::Release>("release"),
                       InstanceMethod<&SessionObject::Poll>("poll"),
                       InstanceMethod<&SessionObject::Statistics>("statistics"),
-                      InstanceMethod<&SessionObject::Close>("close")});
+                      InstanceMethod<&SessionObject::Close>("close"),
+                      InstanceMethod<&SessionObject::Unmap>("unmap")});
 }
 
 Napi::Object SessionObject::Wrap(Napi::Env env, std::unique_ptr<Session> session) {
@@ -56,7 +57,7 @@ Napi::Object SessionObject::Wrap(Napi::Env env, std::unique_ptr<Session> session
 SessionObject::SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
 SessionObject::~SessionObject() {
-  if (session_) Shut(false);
+  if (session_) Shut();
 }
 
 // start(words, spans, onEvents, onCorrupt, onPolling)
@@ -210,8 +211,18 @@ Napi::Value SessionObject::Statistics(const Napi::CallbackInfo& info) {
   return session_ ? DescribeSession(env, *session_) : env.Undefined();
 }
 
+// close(): the session's memory stays mapped until unmap().
 Napi::Value SessionObject::Close(const Napi::CallbackInfo& info) {
-  if (session_) Shut(true);
+  if (session_) Shut();
+  return info.Env().Undefined();
+}
+
+// Whoever still holds a view of the memory sees an empty one from here on.
+Napi::Value SessionObject::Unmap(const Napi::CallbackInfo& info) {
+  if (!memory_.IsEmpty()) {
+    memory_.Value().Detach();
+    memory_.Reset();
+  }
   return info.Env().Undefined();
 }
 
@@ -306,17 +317,11 @@ void SessionObject::Call(const Napi::FunctionReference& function,
   }
 }
 
-void SessionObject::Shut(bool detach) {
+void SessionObject::Shut() {
   turn_->handles().Close(poll_);
   poll_ = nullptr;
   turn_->Forget(this);
   enlisted_ = false;
-  // Whoever still holds a view of the memory sees an empty one from here on.
-  if (detach && !memory_.IsEmpty()) {
-    const Napi::HandleScope scope(Env());
-    memory_.Value().Detach();
-    memory_.Reset();
-  }
   session_.reset();
   words_ = {};
   span_words_ = {};

@@ -41,6 +41,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value Poll(const Napi::CallbackInfo& info);
   Napi::Value Statistics(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
+  Napi::Value Unmap(const Napi::CallbackInfo& info);
 
   void OnWakeUp();
   void Pump();
@@ -50,8 +51,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void Corrupt();
   void Call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments);
   void Abandon();
-  // `detach`: JavaScript may run and sees the memory go.
-  void Shut(bool detach);
+  void Shut();
 
   std::unique_ptr<Session> session_;
   std::shared_ptr<Turn> turn_;
