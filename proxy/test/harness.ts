@@ -74,6 +74,9 @@ export async function startProxy(
     const { requests } = proxy.statistics()
     assert.equal(requests.active, 0, 'a request outlived the proxy')
     assert.equal(openConnections(proxy.statistics()), 0, 'a connection outlived the proxy')
+    for (const endpoint of proxy.statistics().clusters.flatMap((cluster) => cluster.endpoints)) {
+      assert.equal(endpoint.inFlight, 0, `${endpoint.address} has miscounted`)
+    }
   })
   const address = proxy.addresses[0]?.address ?? ''
   return { proxy, port: Number(/:(\d+)$/.exec(address)?.[1] ?? 0), complaints }

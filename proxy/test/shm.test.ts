@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { test } from 'node:test'
-import { Link } from '../../adapter/shmipc/index.ts'
+import { Link, listen } from '../../adapter/shmipc/index.ts'
 import {
   answering,
+  atEnd,
   Bytes,
   dial,
   ok,
@@ -148,6 +149,37 @@ test('a stream that its client destroys takes the upstream request with it', asy
   stream.destroy(new Error('changed its mind'))
   await origin.connections[0].gone()
   link.destroy()
+})
+
+test('a server that is going is left alone, and its successor asked', async (t) => {
+  const path = `${temporaryDirectory(t)}/app.sock`
+  const serve = async (name: string) => {
+    const listener = await listen({ path, takeover: true })
+    listener.on('stream', (stream) => {
+      void answering(() => ok(name))(new Bytes(stream)).catch(() => undefined)
+    })
+    atEnd(t, async () => {
+      for (const session of listener.sessions) session.destroy()
+      await listener.close()
+    })
+    return listener
+  }
+  const old = await serve('old')
+  const { port } = await startSimpleProxy(t, [`shm://${path}`])
+  const client = await dial(t, port)
+  const ask = async () => {
+    client.write(GET.replace('GET', 'POST'))
+    await client.head()
+    return client.take(3)
+  }
+  assert.equal(await ask(), 'old')
+  await serve('new')
+  await old.close()
+  // Each session ends when its streams have; idle ones are the proxy's to give up.
+  for (const session of old.sessions) void session.close()
+  let name = 'old'
+  while (name === 'old') name = await ask()
+  assert.equal(name, 'new')
 })
 
 test('without shared memory the same app is served by sockets on the same path', async (t) => {

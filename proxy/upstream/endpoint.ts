@@ -182,9 +182,12 @@ export class Endpoint implements Watched {
   }
 
   #popIdle(): UpstreamConnection | undefined {
-    let connection = this.#idle.pop()
-    while (connection !== undefined && isSpent(connection.stream)) connection = this.#idle.pop()
-    return connection
+    for (;;) {
+      const connection = this.#idle.at(-1)
+      if (connection === undefined || !isSpent(connection.stream)) return this.#idle.pop()
+      // While it is still listed as idle: removed() counts any other as in flight.
+      connection.destroy()
+    }
   }
 
   /** An idle connection is worth less than the fresh one somebody insists on. */
