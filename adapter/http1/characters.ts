@@ -19,9 +19,9 @@ export const TOKEN: Uint8Array = table(`${ALPHANUMERIC}!#$%&'*+-.^_\`|~`)
 /** 1 for each character of `reg-name` (RFC 3986 3.2.2) but the comma, which splits lists. */
 export const REG_NAME: Uint8Array = table(`${ALPHANUMERIC}-._~%!$&'()*+;=`)
 
-/** 1 for visible ASCII but `#`, and for raw bytes above ASCII, which browsers and curl send. */
+/** 1 for visible ASCII but `#`. Bytes above ASCII have to come encoded, as for node:http. */
 export const TARGET: Uint8Array = new Uint8Array(256)
-for (let byte = SP + 1; byte < 256; byte++) TARGET[byte] = byte === 0x23 || byte === 0x7f ? 0 : 1
+for (let byte = SP + 1; byte < 0x7f; byte++) TARGET[byte] = byte === 0x23 ? 0 : 1
 
 /** The value of a hexadecimal digit plus one; 0 for every other byte. */
 export const HEX: Uint8Array = new Uint8Array(256)

@@ -1,6 +1,6 @@
 import { COLON, CR, equalsIgnoreCase, HTAB, LF, matches, SP, TOKEN } from './characters.ts'
 import { HttpParseError, hex } from './errors.ts'
-import { parseContentLength, parseTransferEncoding } from './framing.ts'
+import { codingError, lengthError, parseContentLength, parseTransferEncoding } from './framing.ts'
 import { eachElement } from './headers.ts'
 import type { ResolvedLimits } from './limits.ts'
 import type { Headers } from './message.ts'
@@ -105,10 +105,16 @@ export class FieldParser {
           if (matches(bytes, line, CONNECTION)) this.#connection(value, bytes, start)
           break
         case 14:
-          if (matches(bytes, line, CONTENT_LENGTH)) this.#contentLength(value)
+          if (matches(bytes, line, CONTENT_LENGTH)) {
+            if (hasTab(bytes, nameEnd, i)) throw lengthError()
+            this.#contentLength(value)
+          }
           break
         case 17:
-          if (matches(bytes, line, TRANSFER_ENCODING)) this.#chunked(value)
+          if (matches(bytes, line, TRANSFER_ENCODING)) {
+            if (hasTab(bytes, nameEnd, i)) throw codingError()
+            this.#chunked(value)
+          }
           break
       }
       line = i + 2
@@ -173,6 +179,17 @@ export class FieldParser {
       throw new HttpParseError('HTTP_INVALID_TRAILER', `${name} must not stand in trailers`)
     }
   }
+}
+
+/**
+ * Tabs are white space around a value like spaces, but not to every parser: llhttp does not take
+ * chunked followed by a tab for chunked. Where that decides about framing, nobody may guess.
+ */
+function hasTab(bytes: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    if (bytes[i] === HTAB) return true
+  }
+  return false
 }
 
 function connectionFlags(value: string): number {

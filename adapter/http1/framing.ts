@@ -15,10 +15,10 @@ export function parseContentLength(value: string): number {
   return length
 }
 
-function lengthError(): HttpParseError {
+export function lengthError(): HttpParseError {
   return new HttpParseError(
     'HTTP_INVALID_CONTENT_LENGTH',
-    'Content-Length must be decimal digits up to 9007199254740991'
+    'Content-Length must be decimal digits up to 9007199254740991, without tabs around them'
   )
 }
 
@@ -41,7 +41,11 @@ export function parseTransferEncoding(value: string): void {
       501
     )
   }
-  throw new HttpParseError(
+  throw codingError()
+}
+
+export function codingError(): HttpParseError {
+  return new HttpParseError(
     'HTTP_INVALID_TRANSFER_ENCODING',
     'Transfer-Encoding must be chunked, once and last'
   )

@@ -36,7 +36,9 @@ export function transcribe(
       const chunk = Buffer.from(piece)
       let at = 0
       while (at < chunk.length && !run.stopped()) {
-        at = run.reader.feed(chunk, at)
+        const next = run.reader.feed(chunk, at)
+        if (next === at) throw new Error('feed did not get on')
+        at = next
         run.next()
       }
       left += chunk.toString('latin1', at)
@@ -61,21 +63,26 @@ interface Run {
 
 function requestRun(lines: Transcript, input: RequestInput): Run {
   let tunnel = false
-  let linesAtReset = 0
+  let ended = false
   const reader = new RequestReader(
-    recorder<RequestHead>(lines, (head) => {
-      tunnel = head.method === 'CONNECT'
-      return requestLines(head)
-    }),
+    recorder<RequestHead>(
+      lines,
+      (head) => {
+        tunnel = head.method === 'CONNECT'
+        return requestLines(head)
+      },
+      () => {
+        ended = true
+      }
+    ),
     input.limits
   )
   return {
     reader,
     next: () => {
-      if (lines.length > linesAtReset && reader.idle && !tunnel) {
-        linesAtReset = lines.length
-        reader.reset()
-      }
+      if (!ended || tunnel) return
+      ended = false
+      reader.reset()
     },
     stopped: () => tunnel
   }
@@ -83,12 +90,19 @@ function requestRun(lines: Transcript, input: RequestInput): Run {
 
 function responseRun(lines: Transcript, input: ResponseInput): Run {
   let tunnel = false
+  let ended = false
   let answered = 0
   const reader = new ResponseReader(
-    recorder<ResponseHead>(lines, (head) => {
-      tunnel = head.framing.kind === 'tunnel'
-      return responseLines(head)
-    }),
+    recorder<ResponseHead>(
+      lines,
+      (head) => {
+        tunnel = head.framing.kind === 'tunnel'
+        return responseLines(head)
+      },
+      () => {
+        ended = true
+      }
+    ),
     input.limits
   )
   const expect = (): void => {
@@ -100,13 +114,18 @@ function responseRun(lines: Transcript, input: ResponseInput): Run {
   return {
     reader,
     next: () => {
-      if (lines.at(-1)?.startsWith('end') === true && reader.idle && !tunnel) expect()
+      if (ended) expect()
+      ended = false
     },
     stopped: () => tunnel
   }
 }
 
-function recorder<H>(lines: Transcript, describe: (head: H) => string[]): MessageHandler<H> {
+function recorder<H>(
+  lines: Transcript,
+  describe: (head: H) => string[],
+  ended: () => void
+): MessageHandler<H> {
   let body = ''
   return {
     onHead: (head) => {
@@ -120,6 +139,7 @@ function recorder<H>(lines: Transcript, describe: (head: H) => string[]): Messag
     },
     onEnd: (trailers) => {
       lines.push('end', ...fieldLines(trailers))
+      ended()
     }
   }
 }
