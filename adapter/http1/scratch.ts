@@ -1,6 +1,6 @@
 /**
- * Private memory in which heads are scanned, shared by every reader and writer of the thread. Valid
- * from filling to scanning only, with no foreign code in between. Bytes are scanned here and not in
+ * Private memory in which heads are scanned, one for every reader and writer of the thread as long
+ * as 64 KiB do. Valid from filling to scanning only, with no foreign code in between. Bytes are scanned here and not in
  * the caller's chunk because that may be memory a peer writes: it is read once, by the copy.
  */
 export interface Scratch {
@@ -9,16 +9,17 @@ export interface Scratch {
   readonly words: Int32Array
 }
 
-let scratch = allocate(32768)
+const SHARED_BYTES = 65536
 
-/** The scratch with room for `size` bytes and the terminator behind them. */
+const shared = allocate(SHARED_BYTES)
+
+/** A scratch with room for `size` bytes and the zero behind them. */
 export function scratchOf(size: number): Scratch {
-  if (size + 4 > scratch.bytes.length) scratch = allocate(size * 2)
-  return scratch
+  return size < SHARED_BYTES ? shared : allocate(size + 1)
 }
 
 function allocate(size: number): Scratch {
-  const memory = new ArrayBuffer((size + 7) & ~3)
+  const memory = new ArrayBuffer((size + 3) & ~3)
   return { bytes: Buffer.from(memory), words: new Int32Array(memory) }
 }
 

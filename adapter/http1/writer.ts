@@ -81,9 +81,10 @@ function head(startLine: string, headers: Headers, kind: number): string {
   const fields = headers.slice()
   let text = startLine
   for (let i = 0; i < fields.length; i += 2) {
-    const value = textOf(fields, i + 1)
+    if (typeof fields[i] !== 'string') throw invalidName(fields, i)
+    const value = textOfValue(fields, i + 1)
     fields[i + 1] = value
-    text += `${textOf(fields, i)}: ${value}\r\n`
+    text += `${fields[i]}: ${value}\r\n`
   }
   text += '\r\n'
   if (NOT_LATIN1.test(text)) {
@@ -97,12 +98,11 @@ function head(startLine: string, headers: Headers, kind: number): string {
 }
 
 /** A number is as good as its text. An object is not: it could give another text when asked again. */
-function textOf(fields: Headers, index: number): string {
+function textOfValue(fields: Headers, index: number): string {
   const value: unknown = fields[index]
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  const what = index % 2 === 0 ? `headers[${index}]` : `the value of ${fields[index - 1]}`
-  throw new InvalidArgumentError(what, 'a string', value)
+  throw new InvalidArgumentError(`the value of ${fields[index - 1]}`, 'a string', value)
 }
 
 function check(scratch: Scratch, first: number, headers: Headers, kind: number): void {
