@@ -63,7 +63,7 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
       this.#stop = this.#accept(addon, maxMemory)
       return
     }
-    server!.on('connection', (socket) => this.emit('connection', socket))
+    server!.on('connection', (socket) => this.#greet(socket))
     this.#stop = () => {
       server!.close()
     }
@@ -87,16 +87,22 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
         const session = new ShmSession(this.path, native)
         this.sessions.add(session)
         session.once('close', () => this.sessions.delete(session))
-        session.on('stream', (stream) => this.emit('stream', stream))
+        session.on('stream', (stream) => {
+          if (!this.emit('stream', stream)) stream.destroy()
+        })
         this.emit('session', session)
       },
       onPlain: (fd) => {
-        this.emit('connection', new Socket({ fd, readable: true, writable: true }))
+        this.#greet(new Socket({ fd, readable: true, writable: true, allowHalfOpen: true }))
       },
       onRefused: (reason) => this.emit('refused', reason)
     })
     if (typeof stop === 'function') return stop
     throw bindError(stop, this.path)
+  }
+
+  #greet(socket: Socket): void {
+    if (!this.emit('connection', socket)) socket.destroy()
   }
 }
 
