@@ -119,7 +119,11 @@ export class Link extends EventEmitter<LinkEvents> {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new ShmError('SHM_ERR_SESSION_CLOSED', `link to ${this.path} is closed`)
+    if (this.#closed) throw this.#closedError()
+  }
+
+  #closedError(): ShmError {
+    return new ShmError('SHM_ERR_SESSION_CLOSED', `link to ${this.path} is closed`)
   }
 
   /** The session, or undefined when the path refuses shared memory at present. */
@@ -182,7 +186,11 @@ export class Link extends EventEmitter<LinkEvents> {
     return new Promise((resolve, reject) => {
       const socket = connectSocket({ path: this.path })
       this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
+      socket.once('close', () => {
+        this.#sockets.delete(socket)
+        // Destroyed, without an error, before it was connected; else it is settled already.
+        reject(this.#closedError())
+      })
       const failed = ({ errno = 0 }: NodeJS.ErrnoException) =>
         reject(new UnreachableError(-errno, this.path))
       socket.once('error', failed)
