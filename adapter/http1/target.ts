@@ -17,7 +17,7 @@ export function targetAuthority(method: string, target: string): string | undefi
   const start = schemeEnd(target)
   if (start === 0) return undefined
   const authority = target.slice(start, authorityEnd(target, start))
-  return authority !== '' && isAuthority(authority, false) ? authority : undefined
+  return isAuthority(authority, false) ? authority : undefined
 }
 
 /**

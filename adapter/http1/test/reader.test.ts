@@ -190,12 +190,12 @@ describe('heads', () => {
     )
     reader.feed(first, 0)
     reader.reset()
-    reader.feed(latin1('GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n'), 0)
+    reader.feed(latin1('GET / HTTP/1.1\r\nHost:\r\nConnection: upgrade\r\n\r\n'), 0)
     assert.deepEqual(seen.heads[1], {
       method: 'GET',
       target: '/',
-      version: 0,
-      headers: ['Connection', 'keep-alive'],
+      version: 1,
+      headers: ['Host', '', 'Connection', 'upgrade'],
       framing: { kind: 'none' },
       keepAlive: true,
       upgrade: undefined,
