@@ -343,4 +343,13 @@ describe('limits', () => {
       { status: 413, code: 'HTTP_CHUNK_EXTENSIONS_TOO_LARGE' }
     )
   })
+  it('bound chunk extensions of each message by itself', () => {
+    const reader = new RequestReader(new Recorder(), { maxChunkOverhead: 4 })
+    for (let i = 0; i < 3; i++) {
+      reader.feed(CHUNKED, 0)
+      reader.feed(latin1('0;abc\r\n\r\n'), 0)
+      assert.equal(reader.idle, true)
+      reader.reset()
+    }
+  })
 })
