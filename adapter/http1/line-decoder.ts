@@ -2,7 +2,7 @@ import { HTAB, SP } from './characters.ts'
 import { type Scratch, scratchOf } from './scratch.ts'
 
 /** What is decoded at a time. Most heads fit; a body behind the head is not decoded at length. */
-const WINDOW = 2048
+const WINDOW = 1024
 
 const NOTHING = Buffer.alloc(0)
 

@@ -50,9 +50,8 @@ export class ResponseHeadParser implements HeadParser<ResponseHead> {
     this.fields.start(false)
   }
 
+  /** Goes before each response, behind `start`. */
   expect(method: string, upgrade: string | boolean): void {
-    this.interim = false
-    this.start()
     this.awaited = true
     this.#method = method
     this.#upgrade = upgrade

@@ -140,7 +140,7 @@ describe('feed', () => {
 
 describe('heads', () => {
   it('of every length around the decoding window are read whole', () => {
-    for (let length = 2000; length < 2100; length++) {
+    for (let length = 1000; length < 2100; length++) {
       const seen = new Recorder<RequestHead>()
       const value = 'v'.repeat(length - GET.length - 'X: \r\n'.length)
       const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${value}\r\n\r\n`
@@ -343,6 +343,7 @@ describe('limits', () => {
       { status: 413, code: 'HTTP_CHUNK_EXTENSIONS_TOO_LARGE' }
     )
   })
+
   it('bound chunk extensions of each message by itself', () => {
     const reader = new RequestReader(new Recorder(), { maxChunkOverhead: 4 })
     for (let i = 0; i < 3; i++) {
