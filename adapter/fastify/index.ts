@@ -32,13 +32,24 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
   const resolved = resolveOptions(options)
   const listeners: ShmListener[] = []
   const connections = new ServerConnections(app.server)
+  const force = app.initialConfig.forceCloseConnections === true
+  const sessions = () => listeners.flatMap((listener) => [...listener.sessions])
+
+  /** Nobody new is accepted, and who is here agrees to start nothing new: no request is lost. */
+  let left: Promise<void> | undefined
+  const leave = () => {
+    left ??= Promise.all(listeners.map((listener) => listener.close())).then(async () => {
+      if (!force) await within(LEAVE_MS, Promise.all(sessions().map((session) => session.leave())))
+    })
+    return left
+  }
 
   app.decorate('shm', {
     paths: resolved.paths,
     get transport() {
       return listeners[0]?.transport
     },
-    statistics: () => listeners.flatMap(({ sessions }) => [...sessions].map((s) => s.statistics()))
+    statistics: () => sessions().map((session) => session.statistics())
   })
 
   app.addHook('onReady', async () => {
@@ -50,17 +61,20 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
       throw error
     }
     for (const listener of listeners) serve(app, listener, connections)
+    // Run first of all, for it is registered last. From `preClose` on Fastify answers 503.
+    if (!force) (app as Partial<Closing>).onClose?.(leave)
   })
 
   app.addHook('preClose', async () => {
-    const force = app.initialConfig.forceCloseConnections === true
-    await Promise.all(listeners.map((listener) => listener.close()))
-    const sessions = listeners.flatMap((listener) => [...listener.sessions])
-    // Clients first agree to start nothing new here: then no request meets a connection we end.
-    if (!force) await within(LEAVE_MS, Promise.all(sessions.map((session) => session.leave())))
+    await leave()
     await connections.drain(force ? 0 : resolved.drainTimeoutMs)
-    for (const session of sessions) session.destroy()
+    for (const session of sessions()) session.destroy()
   })
+}
+
+/** Of avvio, which Fastify is built on: what `addHook('onClose')` calls, at any time. */
+interface Closing {
+  onClose(action: () => Promise<void>): void
 }
 
 function serve(app: FastifyInstance, listener: ShmListener, connections: ServerConnections): void {

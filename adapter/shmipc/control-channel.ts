@@ -70,6 +70,10 @@ export class ControlChannel {
     this.#socket.write(hotRestart(ControlType.hotRestart, RESTART_EPOCH))
   }
 
+  sendHotRestartAck(): void {
+    this.#socket.write(hotRestart(ControlType.hotRestartAck, RESTART_EPOCH))
+  }
+
   /** `written` is called when the kernel has taken `data`, which must not change before. */
   sendFallback(
     streamId: number,
@@ -148,7 +152,6 @@ export class ControlChannel {
         )
         break
       case ControlType.hotRestart:
-        this.#socket.write(hotRestart(ControlType.hotRestartAck, RESTART_EPOCH))
         this.#handler.onHotRestart()
         break
       case ControlType.hotRestartAck:

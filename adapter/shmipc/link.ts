@@ -7,7 +7,7 @@ import { parseMemory } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemoryOrWarn } from './availability.ts'
 import { type ConnectOptions, connect, UnreachableError } from './connect.ts'
-import type { ShmSession } from './session.ts'
+import type { ShmSession, WaitUntil } from './session.ts'
 import type { SessionStatistics } from './session-statistics.ts'
 
 /** First and longest pause before shared memory is tried again on a path that refused it, in ms. */
@@ -31,6 +31,11 @@ export interface LinkStatistics {
 }
 
 export interface LinkEvents {
+  /**
+   * The server is going. The next connection finds its successor; streams made so far are served,
+   * and must not be used for anything new. See `SessionEvents.leave`.
+   */
+  leave: [waitUntil: WaitUntil]
   transport: [transport: Transport, reason: string]
 }
 
@@ -155,9 +160,10 @@ export class Link extends EventEmitter<LinkEvents> {
         this.#leaving.delete(session)
       })
       // Its server is being replaced: the next connection finds the new one.
-      session.once('leave', () => {
+      session.once('leave', (waitUntil) => {
         this.#forget(session, 'the server left its session')
         this.#leaving.add(session)
+        this.emit('leave', waitUntil)
         session.close().catch(() => undefined)
       })
       return session

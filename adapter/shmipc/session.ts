@@ -15,11 +15,17 @@ const SLICE_WORDS = 3
 /** Below, a copy is cheaper than a lease. */
 const MIN_LENT_BYTES = 16 * 1024
 
+/** What must be done before the server is told that this client leaves. */
+export type WaitUntil = (work: Promise<unknown>) => void
+
 export interface SessionEvents {
   /** A client opened a stream and sent something on it. Server side only. */
   stream: [stream: ShmStream]
-  /** The server closes the session: it takes no new stream, those open go on. Client side only. */
-  leave: []
+  /**
+   * The server closes the session: it takes no new stream, those open go on. It is told that we
+   * agree when all that was given to `waitUntil` has settled. Client side only.
+   */
+  leave: [waitUntil: WaitUntil]
   /** The session is over; `error` says why when it was not closed by this process. */
   close: [error: Error | undefined]
 }
@@ -85,10 +91,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
       beforeMessage: () => native.poll(),
       onPolling: () => native.poll(),
       onStreamClose: (id) => this.#onEnd(id, Status.close),
-      onHotRestart: () => {
-        this.#leaving = true
-        this.emit('leave')
-      },
+      onHotRestart: () => this.#onLeave(),
       onHotRestartAck: () => this.#whenLeft?.(),
       onFallback: (id, status, data) => this.#onFallback(id, status, data),
       onEnd: (error) => this.#onSocketEnd(error)
@@ -354,6 +357,19 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     if (this.#closing || this.listenerCount('stream') === 0) stream.destroy()
     else this.emit('stream', stream)
     return stream.destroyed ? undefined : stream
+  }
+
+  #onLeave(): void {
+    this.#leaving = true
+    const work: Promise<unknown>[] = []
+    this.emit('leave', (promise) => work.push(promise))
+    if (work.length === 0) {
+      this.#control.sendHotRestartAck()
+      return
+    }
+    Promise.allSettled(work).then(() => {
+      if (!this.#ended) this.#control.sendHotRestartAck()
+    })
   }
 
   #onSocketEnd(error: Error | undefined): void {

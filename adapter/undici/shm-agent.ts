@@ -18,7 +18,7 @@ interface State {
 
 interface Lane {
   readonly link: Link
-  readonly agent: Agent
+  agent: Agent
 }
 
 export interface ShmAgentStatistics {
@@ -120,17 +120,28 @@ function laneTo(agent: ShmAgent, path: string): Lane {
   if (known !== undefined) return known
   const { memory } = state.options
   const link = new Link(path, { memory })
-  const lane: Lane = { link, agent: new Agent({ connect: connector(state, link) }) }
+  const lane: Lane = { link, agent: poolsOver(agent, link) }
   state.lanes.set(path, lane)
+  // New requests must not meet connections whose server is going.
+  link.on('leave', (waitUntil) => {
+    const { agent: leaving } = lane
+    lane.agent = poolsOver(agent, link)
+    waitUntil(leaving.close())
+  })
+  return lane
+}
+
+function poolsOver(agent: ShmAgent, link: Link): Agent {
+  const pools = new Agent({ connect: connector(agent[kState], link) })
   for (const event of ['connect', 'disconnect', 'connectionError', 'drain'] as const) {
     // As plain emitters: undici types each event apart.
-    const from: EventEmitter = lane.agent
+    const from: EventEmitter = pools
     const to: EventEmitter = agent
     from.on(event, (origin: URL, targets: Dispatcher[], ...rest: unknown[]) => {
       to.emit(event, origin, [agent, ...targets], ...rest)
     })
   }
-  return lane
+  return pools
 }
 
 /** What undici connects with: a stream of the link stands in for a socket. */

@@ -1,0 +1,78 @@
+/** An app is replaced while clients keep asking: nobody must notice. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ShmAgent } from '../undici/index.ts'
+import { type App, agentFor, startApp } from './app.ts'
+import { eventually } from './support/eventually.ts'
+import { pattern } from './support/pattern.ts'
+import { scene } from './support/scene.ts'
+
+/** Asks without pause, in so many lanes, until told to stop. */
+class Traffic {
+  /** One of each kind. */
+  readonly failures = new Set<string>()
+  answered = 0
+  #stopped = false
+  readonly #lanes: Promise<void>[]
+
+  constructor(lanes: number, ask: () => Promise<void>) {
+    this.#lanes = Array.from({ length: lanes }, async () => {
+      while (!this.#stopped) {
+        try {
+          await ask()
+          this.answered++
+        } catch (error) {
+          this.failures.add(String(error))
+        }
+      }
+    })
+  }
+
+  async more(requests: number): Promise<void> {
+    const until = this.answered + requests
+    await eventually(
+      () => `${requests} more requests are answered; failures: ${[...this.failures]}`,
+      () => this.answered >= until || this.failures.size > 0
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.all(this.#lanes)
+  }
+}
+
+function poster(agent: ShmAgent): () => Promise<void> {
+  const body = pattern(30_000)
+  return async () => {
+    // Not idempotent: nothing retries it.
+    const response = await agent.request({
+      origin: 'http://a',
+      path: '/echo',
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body
+    })
+    const answer = Buffer.from(await response.body.arrayBuffer())
+    assert.equal(response.statusCode, 200, answer.toString())
+    assert.ok(answer.equals(body))
+  }
+}
+
+test('POSTs over shared memory do not notice that the app is replaced', async (t) => {
+  const s = await scene(t)
+  let { app }: { app: App } = await startApp(s)
+  const agent = agentFor(s)
+  const traffic = new Traffic(8, poster(agent))
+  await traffic.more(200)
+  for (let round = 0; round < 2; round++) {
+    const next = await startApp(s, { plugin: { path: s.path, takeover: true } })
+    await app.call('close')
+    app = next.app
+    await traffic.more(200)
+  }
+  await traffic.stop()
+
+  assert.deepEqual([...traffic.failures], [])
+  assert.equal(agent.statistics().links[0]?.connections.socket, 0)
+})
