@@ -97,6 +97,17 @@ void Peer::ExpectEnd() {
   CHECK_EQ(result, IoResult::kClosed);
 }
 
+void Peer::ExpectReset() {
+  std::array<std::byte, 64> rest{};
+  std::size_t received = 0;
+  IoResult result = IoResult::kDone;
+  while (result == IoResult::kDone || result == IoResult::kAgain) {
+    if (result == IoResult::kAgain) WaitReadable();
+    result = Receive(socket_.get(), rest, received, fds);
+  }
+  CHECK_EQ(result, IoResult::kClosed);
+}
+
 void Peer::WaitReadable() {
   pollfd polled{socket_.get(), POLLIN, 0};
   CHECK_EQ(poll(&polled, 1, kDeadlineMs), 1);

@@ -33,6 +33,8 @@ class Peer {
   bool Silent();
   // Waits for the end of the stream; fails when bytes come instead.
   void ExpectEnd();
+  // The same, whether or not the other end had read everything.
+  void ExpectReset();
   void Close() { socket_ = UniqueFd(); }
   int fd() const { return socket_.get(); }
 
