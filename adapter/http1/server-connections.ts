@@ -6,6 +6,7 @@
  * here.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /** How often deadlines are looked at, in ms. Node's `connectionsCheckingInterval` is 30 s. */
@@ -22,6 +23,9 @@ interface Connection {
   /** When the present phase began (idle, head or request), ms of performance.now(). */
   since: number
   phase: 'idle' | 'head' | 'request'
+  /** Bytes both ways when last looked at, and since when as many. */
+  moved: number
+  quietSince: number
 }
 
 export class ServerConnections {
@@ -41,14 +45,17 @@ export class ServerConnections {
   }
 
   add(stream: Duplex): void {
+    const now = performance.now()
     this.#connections.set(stream, {
       stream,
       active: 0,
       request: undefined,
       served: 0,
       bytesAtIdle: 0,
-      since: performance.now(),
-      phase: 'idle'
+      since: now,
+      phase: 'idle',
+      moved: 0,
+      quietSince: now
     })
     stream.once('close', () => {
       this.#connections.delete(stream)
@@ -115,6 +122,7 @@ export class ServerConnections {
     const now = performance.now()
     for (const connection of this.#connections.values()) {
       if (isUpgraded(connection.stream)) continue
+      this.#checkQuiet(connection, now)
       const elapsed = now - connection.since
       switch (connection.phase) {
         case 'idle':
@@ -138,6 +146,19 @@ export class ServerConnections {
     }
   }
 
+  /** `server.timeout`. A socket has a timer for that; our streams' `setTimeout` does nothing. */
+  #checkQuiet(connection: Connection, now: number): void {
+    const { stream } = connection
+    if (this.#server.timeout === 0 || stream instanceof Socket) return
+    const moved = bytesRead(stream) + bytesWritten(stream)
+    const changed = moved !== connection.moved
+    if (!changed && !isOver(now - connection.quietSince, this.#server.timeout)) return
+    connection.moved = moved
+    connection.quietSince = now
+    // node:http listens, and destroys the connection unless somebody else handles it.
+    if (!changed) stream.emit('timeout')
+  }
+
   /** As node:http does: whoever handles `clientError` answers 408 and destroys. */
   #timeOut({ stream }: Connection): void {
     const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
@@ -150,6 +171,10 @@ export class ServerConnections {
 
 function isOver(elapsed: number, timeout: number): boolean {
   return timeout > 0 && elapsed > timeout
+}
+
+function bytesWritten(stream: Duplex): number {
+  return (stream as Duplex & { bytesWritten?: number }).bytesWritten ?? 0
 }
 
 function bytesRead(stream: Duplex): number {

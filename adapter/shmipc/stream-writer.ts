@@ -42,6 +42,7 @@ export class StreamWriter {
   #stopped = false
   #error: Error | undefined
   fallbackBytes = 0
+  bytesWritten = 0
   /** The peer knows of the stream. */
   started = false
 
@@ -185,6 +186,7 @@ export class StreamWriter {
 
   #sent(bytes: number): void {
     this.started = true
+    this.bytesWritten += bytes
     this.#credit -= bytes
     this.#outstanding += bytes
   }

@@ -46,6 +46,11 @@ export class ShmStream extends Duplex {
     this.#writer = new StreamWriter(session, id)
   }
 
+  /** As `net.Socket`'s, but without what still waits to be sent. */
+  get bytesWritten(): number {
+    return this.#writer.bytesWritten
+  }
+
   /** Bytes of this stream, both directions, that travelled by the session's socket. */
   get fallbackBytes(): number {
     return this.#fallbackReceived + this.#writer.fallbackBytes
