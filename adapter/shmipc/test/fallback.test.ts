@@ -32,7 +32,9 @@ function upload(session: ShmSession, bytes: number, seed: number): Upload {
 
 /** Runs `action` while the event loop of the peer stands still. */
 async function whileBlocked({ peer }: Pair, action: () => Promise<void>): Promise<void> {
+  const still = peer.standsStill()
   await peer.call('block')
+  await still
   try {
     await action()
   } finally {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import process from 'node:process'
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Scene } from './scene.ts'
 import type { Answer, Methods } from './serve-calls.ts'
@@ -52,6 +52,14 @@ export class Child<M extends Methods> {
     const { result, error } = await answered
     if (error !== undefined) throw Object.assign(new Error(error.message), { code: error.code })
     return result as Awaited<ReturnType<M[K]>>
+  }
+
+  /**
+   * Resolves when it next says, by a byte on {@link GATE_FD}, that it handles no event any more. To
+   * be called before it is asked to block.
+   */
+  async standsStill(): Promise<void> {
+    await once(this.process.stdio[GATE_FD] as Readable, 'data')
   }
 
   /** Lets it go on after it blocked its event loop by reading {@link GATE_FD}. */
