@@ -25,6 +25,7 @@
       'sources': [
         '<@(core_sources)',
         'src/node/addon.cc',
+        'src/node/call.cc',
         'src/node/describe.cc',
         'src/node/doorman_object.cc',
         'src/node/loop_handles.cc',
@@ -33,7 +34,13 @@
       ],
       # -isystem, so that the warnings above are about our code only.
       'cflags_cc': ['-isystem', "<!(node -p \"require('path').dirname(require.resolve('node-addon-api'))\")"],
-      'defines': ['NAPI_VERSION=9', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED']
+      'defines': [
+        'NAPI_VERSION=9',
+        'NAPI_CPP_EXCEPTIONS',
+        'NODE_ADDON_API_DISABLE_DEPRECATED',
+        # A worker thread may be terminated inside any call.
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'
+      ]
     },
     {
       'target_name': 'shm_test',

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "addon.h"
+#include "call.h"
 #include "core/unix_socket.h"
 #include "session_object.h"
 
@@ -92,16 +93,18 @@ void DoormanObject::Deliver(Arrival arrival) {
   if (turn_->handles().ending()) return;
   const Napi::HandleScope scope(env);
   napi_value session = env.Null();
-  if (arrival.session) session = SessionObject::Wrap(env, std::move(arrival.session));
   try {
-    on_arrival_.MakeCallback(
-        Value(), {Napi::Number::New(env, arrival.id), session,
-                  Napi::Number::New(env, arrival.plain.Release()),
-                  Napi::String::New(env, arrival.error),
-                  Napi::Number::New(env, arrival.connect_errno)});
-  } catch (const Napi::Error& error) {
-    napi_fatal_exception(env, error.Value());
+    if (arrival.session) session = SessionObject::Wrap(env, std::move(arrival.session));
+  } catch (const Napi::Error&) {
+    return;  // the thread is being terminated
   }
+  const bool called = CallScript(
+      env, Value(), on_arrival_.Value(),
+      {Napi::Number::New(env, arrival.id), session, Napi::Number::New(env, arrival.plain.get()),
+       Napi::String::New(env, arrival.error), Napi::Number::New(env, arrival.connect_errno)},
+      true);
+  // The descriptor is the callee's.
+  if (called) (void)arrival.plain.Release();
 }
 
 }  // namespace shm

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "addon.h"
+#include "call.h"
 #include "describe.h"
 
 namespace shm {
@@ -303,18 +304,7 @@ void SessionObject::Call(const Napi::FunctionReference& function,
                          std::initializer_list<napi_value> arguments) {
   if (turn_->handles().ending()) return;
   const Napi::HandleScope scope(Env());
-  try {
-    // Called from JavaScript: its caller runs the ticks.
-    if (from_loop_) {
-      function.MakeCallback(Value(), arguments);
-    } else {
-      function.Call(Value(), arguments);
-    }
-  } catch (const Napi::Error& error) {
-    // As if it had been thrown from a timer: 'uncaughtException'. Never to a caller of ours, who has
-    // more to do than the listener that threw.
-    napi_fatal_exception(Env(), error.Value());
-  }
+  CallScript(Env(), Value(), function.Value(), arguments, from_loop_);
 }
 
 void SessionObject::Shut() {
