@@ -4,7 +4,7 @@ import { warnOnce } from '../log.ts'
 import { Link, type LinkStatistics, UnreachableError } from '../shmipc/index.ts'
 import { type ResolvedAgentOptions, resolveAgentOptions, type ShmAgentOptions } from './options.ts'
 import { HostRoutes } from './routes.ts'
-import { tellUnreachable } from './unreachable.ts'
+import { tellRefused, tellUnreachable } from './unreachable.ts'
 
 interface State {
   readonly options: ResolvedAgentOptions
@@ -13,7 +13,8 @@ interface State {
   readonly lanes: Map<string, Lane>
   readonly direct: ReturnType<typeof buildConnector>
   failedOpen: number
-  closed: boolean
+  closed: Promise<void> | undefined
+  destroyed: Promise<void> | undefined
 }
 
 interface Lane {
@@ -50,7 +51,8 @@ export class ShmAgent extends Dispatcher {
       lanes: new Map(),
       direct: buildConnector({}),
       failedOpen: 0,
-      closed: false
+      closed: undefined,
+      destroyed: undefined
     }
   }
 
@@ -58,13 +60,12 @@ export class ShmAgent extends Dispatcher {
     options: Dispatcher.DispatchOptions,
     handler: Dispatcher.DispatchHandler
   ): boolean {
-    const state = this[kState]
-    if (state.closed) throw new errors.ClientClosedError()
-    const origin = toUrl(options.origin)
-    if (origin?.protocol === 'https:') return state.options.https.dispatch(options, handler)
-    const path = origin === undefined ? state.options.uri : state.routes.find(origin.host)
-    if (path === undefined) return state.options.fallback.dispatch(options, handler)
-    return laneTo(this, path).agent.dispatch(options, tellUnreachable(handler))
+    try {
+      return route(this, options, handler)
+    } catch (error) {
+      tellRefused(handler, error)
+      return false
+    }
   }
 
   statistics(): ShmAgentStatistics {
@@ -76,15 +77,12 @@ export class ShmAgent extends Dispatcher {
   override close(callback: () => void): void
   override close(callback?: () => void): Promise<void> | void {
     const state = this[kState]
-    state.closed = true
-    const closed = Promise.all(
-      [...state.lanes.values()].map(async ({ link, agent }) => {
-        await agent.close()
-        await link.close()
-      })
-    ).then(() => undefined)
-    if (callback === undefined) return closed
-    closed.then(callback, callback)
+    state.closed ??= endLanes(state, async ({ link, agent }) => {
+      await agent.close()
+      await link.close()
+    })
+    if (callback === undefined) return state.closed
+    state.closed.then(callback, callback)
   }
 
   override destroy(): Promise<void>
@@ -98,16 +96,33 @@ export class ShmAgent extends Dispatcher {
     const reason = typeof error === 'function' ? null : (error ?? null)
     const done = typeof error === 'function' ? error : callback
     const state = this[kState]
-    state.closed = true
-    const destroyed = Promise.all(
-      [...state.lanes.values()].map(async ({ link, agent }) => {
-        await agent.destroy(reason)
-        link.destroy()
-      })
-    ).then(() => undefined)
-    if (done === undefined) return destroyed
-    destroyed.then(done, done)
+    state.destroyed ??= endLanes(state, async ({ link, agent }) => {
+      await agent.destroy(reason)
+      link.destroy()
+    })
+    if (done === undefined) return state.destroyed
+    state.destroyed.then(done, done)
   }
+}
+
+async function endLanes(state: State, end: (lane: Lane) => Promise<void>): Promise<void> {
+  await Promise.all([...state.lanes.values()].map(end))
+}
+
+/** @throws when the request cannot be begun */
+function route(
+  agent: ShmAgent,
+  options: Dispatcher.DispatchOptions,
+  handler: Dispatcher.DispatchHandler
+): boolean {
+  const state = agent[kState]
+  if (state.destroyed !== undefined) throw new errors.ClientDestroyedError()
+  if (state.closed !== undefined) throw new errors.ClientClosedError()
+  const origin = toUrl(options.origin)
+  if (origin?.protocol === 'https:') return state.options.https.dispatch(options, handler)
+  const path = origin === undefined ? state.options.uri : state.routes.find(origin.host)
+  if (path === undefined) return state.options.fallback.dispatch(options, handler)
+  return laneTo(agent, path).agent.dispatch(options, tellUnreachable(handler))
 }
 
 function toUrl(origin: string | URL | undefined): URL | undefined {

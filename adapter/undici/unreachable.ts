@@ -12,6 +12,14 @@ export function tellUnreachable(handler: Dispatcher.DispatchHandler): Dispatcher
     : forward(inner, LEGACY_EVENTS, 'onError', 0)
 }
 
+/** Tells `handler` that its request was never begun, as undici's own dispatchers do. */
+export function tellRefused(handler: Dispatcher.DispatchHandler, error: unknown): void {
+  const inner = handler as AnyHandler
+  if (typeof inner['onResponseError'] === 'function') inner['onResponseError'](null, error)
+  else if (typeof inner['onError'] === 'function') inner['onError'](error)
+  else throw error
+}
+
 type AnyHandler = Record<string, ((...args: unknown[]) => unknown) | undefined>
 
 /** Handlers of undici 7 and 8. */
