@@ -82,13 +82,18 @@ TEST(RefusesEventsThatPointNowhere) {
 }
 
 TEST(RefusesSlicesThatAreNotThePeersToSend) {
-  SessionPair pair;
-  std::vector<SliceSpan> ours;
-  CHECK_EQ(pair.server->Allocate(100, ours), 100);
-  pair.PushRaw(ours[0].slice);
-  CHECK_EQ(DrainError(*pair.server), ChainError(ours[0].slice));
-  CHECK(pair.server->Release(ours[0].slice));
-  CheckAccounts(*pair.server);
+  for (const bool used : {true, false}) {
+    SessionPair pair;
+    std::vector<SliceSpan> ours;
+    CHECK_EQ(pair.server->Allocate(100, ours), 100);
+    const auto& list = pair.server->region().lists()[1].geometry();
+    const std::uint32_t slice =
+        used ? ours[0].slice : list.area() + (list.capacity - 1) * list.stride();
+    pair.PushRaw(slice);
+    CHECK_EQ(DrainError(*pair.server), ChainError(slice));
+    CHECK(pair.server->Release(ours[0].slice));
+    CheckAccounts(*pair.server);
+  }
 }
 
 TEST(RefusesASliceItWasSentAndDidNotReturn) {

@@ -1,7 +1,13 @@
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <future>
+#include <thread>
 #include <vector>
 
 #include "check.h"
 #include "core/atomics.h"
+#include "core/event_queue.h"
 #include "core/layout.h"
 #include "core/slice_list.h"
 #include "list_memory.h"
@@ -90,6 +96,66 @@ TEST(ASharedListWhoseSizeIsWrongIsEmptyNotEndless) {
     StoreRelaxed<std::uint32_t>(memory.Header() + kListSize, size);
     CHECK(AllocateAll(list).size() <= 7);
   }
+}
+
+// One end takes, both return at once: with a single taker the race of two cannot happen.
+TEST(AThreadTakesWhatAnotherReturns) {
+  constexpr std::uint32_t kRounds = 30'000;
+  ListMemory memory(8);
+  SliceList creator = memory.Begin(ListRole::kShared, true);
+  SliceList mapper = memory.Begin(ListRole::kShared, false);
+  alignas(64) std::array<std::byte, kRingHeaderBytes + 16 * kElementBytes> ring{};
+  StoreRelaxed<std::uint32_t>(ring.data() + kRingCapacity, 16);
+  EventQueue sender = EventQueue::Map(ring).value();
+  EventQueue receiver = EventQueue::Map(ring).value();
+  std::atomic<bool> failed{false};
+
+  auto thread = std::async(std::launch::async, [&] {
+    try {
+      for (std::uint32_t round = 0; round < kRounds && !failed.load();) {
+        Event event{};
+        if (receiver.Peek(event) == PopResult::kEmpty) {
+          std::this_thread::yield();
+          continue;
+        }
+        CHECK_EQ(event.stream_id, round);
+        CHECK(mapper.Borrow(event.offset));
+        std::array<std::uint32_t, kPayload / 4> payload{};
+        std::memcpy(payload.data(), memory.bytes.data() + event.offset + kSliceHeaderBytes, kPayload);
+        for (const std::uint32_t word : payload) CHECK_EQ(word, round);
+        CHECK(mapper.Free(event.offset));
+        receiver.Advance();
+        round++;
+      }
+    } catch (...) {
+      failed.store(true);
+      throw;
+    }
+  });
+  const auto take = [&] {
+    std::uint32_t offset = 0;
+    Outcome outcome = Outcome::kEmpty;
+    while (outcome == Outcome::kEmpty && !failed.load()) {
+      outcome = creator.Allocate(offset);
+      if (outcome == Outcome::kEmpty) std::this_thread::yield();
+    }
+    if (outcome == Outcome::kCorrupt) failed.store(true);
+    return offset;
+  };
+  for (std::uint32_t round = 0; round < kRounds && !failed.load(); round++) {
+    const std::uint32_t offset = take();
+    if (failed.load()) break;
+    std::array<std::uint32_t, kPayload / 4> payload{};
+    payload.fill(round);
+    std::memcpy(memory.bytes.data() + offset + kSliceHeaderBytes, payload.data(), kPayload);
+    creator.MarkLent(offset);
+    while (!sender.TryPush({round, offset, 0}) && !failed.load()) std::this_thread::yield();
+    if (round % 3 == 0 && !failed.load()) (void)creator.Free(take());
+  }
+  thread.get();
+  CHECK(!failed.load());
+  CheckAccounts(creator);
+  CHECK_EQ(AllocateAll(creator).size(), 7u);
 }
 
 }  // namespace

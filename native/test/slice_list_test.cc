@@ -134,6 +134,7 @@ TEST(BorrowsOnlyWhatThePeerMaySend) {
   SliceList ours = memory.Begin(ListRole::kOurs, true);
   SliceList peers = memory.Begin(ListRole::kPeers, false);
   CHECK(!ours.Borrow(memory.Offset(0)));
+  CHECK(!ours.Borrow(memory.Offset(7)));  // never used
   CHECK(!peers.Borrow(memory.Offset(0) + 4));
   CHECK(!peers.Borrow(memory.Offset(8)));
   CHECK(!peers.Borrow(memory.Offset(0) - 20));
