@@ -32,10 +32,11 @@ export interface LinkStatistics {
 
 export interface LinkEvents {
   /**
-   * The server is going. The next connection finds its successor; streams made so far are served,
-   * and must not be used for anything new. See `SessionEvents.leave`.
+   * What was connected so far is `retiring`: it is served, and must not be used for anything new,
+   * because its server is going or shared memory can be had again. A server that is going waits for
+   * what is given to `waitUntil`.
    */
-  leave: [waitUntil: WaitUntil]
+  renew: [waitUntil: WaitUntil]
   transport: [transport: Transport, reason: string]
 }
 
@@ -49,7 +50,7 @@ export interface LinkEvents {
 export class Link extends EventEmitter<LinkEvents> {
   readonly path: string
   readonly #options: ConnectOptions
-  readonly #sockets = new Set<Socket>()
+  readonly #sockets = new Set<Socket & { retiring?: boolean }>()
   readonly #connections = { shm: 0, socket: 0 }
   #session: ShmSession | undefined
   /** Sessions whose server takes no more streams, until their last stream ends. */
@@ -59,6 +60,7 @@ export class Link extends EventEmitter<LinkEvents> {
   #reason: string | undefined
   #backoffMs = FIRST_BACKOFF_MS
   #retryAt = 0
+  #probe: NodeJS.Timeout | undefined
   #closed = false
 
   /** @param address `shm:///run/x.sock` or an absolute path */
@@ -108,6 +110,7 @@ export class Link extends EventEmitter<LinkEvents> {
   /** Takes no new connections; resolves when those open have ended. */
   async close(): Promise<void> {
     this.#closed = true
+    clearTimeout(this.#probe)
     await this.#dialling?.catch(() => undefined)
     await this.#session?.close()
     await Promise.all([...this.#leaving].map((session) => session.close()))
@@ -119,6 +122,7 @@ export class Link extends EventEmitter<LinkEvents> {
   /** Ends every connection now. */
   destroy(error?: Error): void {
     this.#closed = true
+    clearTimeout(this.#probe)
     for (const session of [...this.#leaving, this.#session]) session?.destroy(error)
     for (const socket of this.#sockets) socket.destroy(error)
   }
@@ -163,14 +167,16 @@ export class Link extends EventEmitter<LinkEvents> {
       session.once('leave', (waitUntil) => {
         this.#forget(session, 'the server left its session')
         this.#leaving.add(session)
-        this.emit('leave', waitUntil)
+        this.emit('renew', waitUntil)
         session.close().catch(() => undefined)
       })
+      this.#retireSockets()
       return session
     } catch (error) {
       // Nobody listens: sockets would fare no better, and the next attempt must not wait.
       if (error instanceof UnreachableError) throw error
       this.#postpone((error as Error).message)
+      this.#probeLater()
       return undefined
     }
   }
@@ -186,6 +192,24 @@ export class Link extends EventEmitter<LinkEvents> {
     // Jitter: many clients of one server must not come back together.
     this.#retryAt = Date.now() + this.#backoffMs * (0.5 + Math.random())
     this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS)
+  }
+
+  /** Busy sockets may be reused for ever: without a new connection nobody would try again. */
+  #probeLater(): void {
+    clearTimeout(this.#probe)
+    this.#probe = setTimeout(
+      () => {
+        if (this.#session === undefined && this.#sockets.size > 0)
+          this.#dial().catch(() => undefined)
+      },
+      this.#retryAt - Date.now() + 1
+    ).unref()
+  }
+
+  #retireSockets(): void {
+    if (this.#sockets.size === 0) return
+    for (const socket of this.#sockets) socket.retiring = true
+    this.emit('renew', () => undefined)
   }
 
   #connectSocket(): Promise<Socket> {

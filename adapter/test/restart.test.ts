@@ -1,4 +1,4 @@
-/** An app is replaced while clients keep asking: nobody must notice. */
+/** Apps go and come while clients keep asking: nobody must notice. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ShmAgent } from '../undici/index.ts'
@@ -75,4 +75,26 @@ test('POSTs over shared memory do not notice that the app is replaced', async (t
 
   assert.deepEqual([...traffic.failures], [])
   assert.equal(agent.statistics().links[0]?.connections.socket, 0)
+})
+
+test('a pool that had to use sockets returns to shared memory while it is busy', async (t) => {
+  const s = await scene(t)
+  const { app } = await startApp(s)
+  const agent = agentFor(s)
+  const link = () => agent.statistics().links[0]
+  // A stopped server takes no handshake, but its kernel takes connections.
+  app.signal('SIGSTOP')
+  const traffic = new Traffic(4, poster(agent))
+  await eventually('shared memory is given up', () => link()?.reason !== undefined)
+  app.signal('SIGCONT')
+  await traffic.more(1)
+  assert.equal(link()?.transport, 'socket')
+  // All of it on connections that are never idle for long.
+  await eventually('shared memory is used again', () => link()?.transport === 'shm')
+  const made = link()?.connections.socket
+  await traffic.more(100)
+  await traffic.stop()
+
+  assert.deepEqual([...traffic.failures], [])
+  assert.equal(link()?.connections.socket, made)
 })

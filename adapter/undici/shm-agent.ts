@@ -138,10 +138,10 @@ function laneTo(agent: ShmAgent, path: string): Lane {
   const lane: Lane = { link, agent: poolsOver(agent, link) }
   state.lanes.set(path, lane)
   // New requests must not meet connections whose server is going.
-  link.on('leave', (waitUntil) => {
-    const { agent: leaving } = lane
+  link.on('renew', (waitUntil) => {
+    const { agent: retiring } = lane
     lane.agent = poolsOver(agent, link)
-    waitUntil(leaving.close())
+    waitUntil(retiring.close())
   })
   return lane
 }
