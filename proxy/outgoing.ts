@@ -65,7 +65,7 @@ export class Outgoing {
 
   /** Forgets what was added: the stream is gone. */
   discard(): void {
-    for (const lease of this.#leases) lease?.drop()
+    for (const lease of this.#leases) lease?.release()
     this.#clear()
   }
 
@@ -89,7 +89,7 @@ export class Outgoing {
 
   #writeJoined(): void {
     this.#stream.write(this.#join())
-    for (const lease of this.#leases) lease?.drop()
+    for (const lease of this.#leases) lease?.release()
   }
 
   #join(): Buffer {

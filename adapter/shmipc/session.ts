@@ -2,9 +2,13 @@ import { EventEmitter } from 'node:events'
 import type { NativeSession } from '../../native/index.ts'
 import { publishSessionClose, publishSessionOpen, publishStreamFallback } from '../diagnostics.ts'
 import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
+import { BorrowedSlices } from './borrowed-slices.ts'
+import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
-import { Lease } from './lease.ts'
+import type { Lease } from './lease.ts'
 import { reportSession, type SessionStatistics } from './session-statistics.ts'
+import { Signals } from './signals.ts'
+import type { Loan, SliceRef } from './slice-ref.ts'
 import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
 import { ShmStream } from './stream.ts'
@@ -12,9 +16,6 @@ import { ShmStream } from './stream.ts'
 /** Word positions of one drained event; slices follow, three words each. */
 const EVENT_WORDS = 4
 const SLICE_WORDS = 3
-/** Below, a copy is cheaper than a lease. */
-const MIN_LENT_BYTES = 16 * 1024
-
 /** What must be done before the server is told that this client leaves. */
 export type WaitUntil = (work: Promise<unknown>) => void
 
@@ -54,10 +55,11 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   readonly #words: Uint32Array
   readonly #control: ControlChannel
-  readonly #streams = new Map<number, ShmStream>()
+  readonly #channels = new Map<number, Channel>()
   /** Reset by us, not yet ended by the peer: late data of these is dropped, not a new stream. */
   readonly #resetIds = new Set<number>()
-  readonly #signals: [id: number, status: Status, value: number][] = []
+  readonly #signals: Signals
+  readonly #borrowed: BorrowedSlices
   /** Streams that keep the process alive. */
   #holders = 0
   // shmipc counts from 1 and adds before use.
@@ -69,8 +71,6 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #whenLeft: (() => void) | undefined
   #ended = false
   #whenEmpty: (() => void) | undefined
-  /** Slices whose views are with a consumer. */
-  #lent = 0
   #fallbackMessages = 0
   #fallbackBytes = 0
 
@@ -87,6 +87,10 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.#words = new Uint32Array(Math.max(16 * 1024, 2 * description.maxEventWords))
     this.spans = new Uint32Array(2 * description.slices)
     this.waiters = new SliceWaiters()
+    this.#signals = new Signals(native, this.waiters, () => this.#checkEmpty())
+    this.#borrowed = new BorrowedSlices(native, this.memory.length, ({ stream, first }) =>
+      this.signal(stream, Status.lendDone, first)
+    )
     this.#control = new ControlChannel(native.takeControl(), {
       beforeMessage: () => native.poll(),
       onPolling: () => native.poll(),
@@ -117,7 +121,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   /** Streams neither ended nor destroyed. */
   get streams(): number {
-    return this.#streams.size
+    return this.#channels.size
   }
 
   /**
@@ -134,7 +138,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     }
     do {
       this.#lastId = (this.#lastId + 1) >>> 0
-    } while (this.#streams.has(this.#lastId) || this.#resetIds.has(this.#lastId))
+    } while (this.#channels.has(this.#lastId) || this.#resetIds.has(this.#lastId))
     return this.#addStream(this.#lastId)
   }
 
@@ -167,8 +171,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   /** Ends every stream with `error` (default: a reset), frees memory and descriptors at once. */
   destroy(error?: Error): void {
-    this.#end(error, (stream) =>
-      stream.destroy(stream.finished ? undefined : toReset(error, this.path))
+    this.#end(error, (channel) =>
+      channel.destroy(channel.finished ? undefined : toReset(error, this.path))
     )
   }
 
@@ -176,12 +180,9 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     return reportSession(this, this.#fallbackMessages, this.#fallbackBytes)
   }
 
-  /** @internal Publishes an event without slices; kept when the ring is full. */
+  /** @internal Publishes an event without slices, now or when the ring has room. */
   signal(id: number, status: Status, value: number): void {
-    if (this.#ended) return
-    if (this.#signals.length === 0 && this.native.signal(id, status, value)) return
-    this.#signals.push([id, status, value])
-    this.waiters.wait(this.#sendSignals)
+    if (!this.#ended) this.#signals.send(id, status, value)
   }
 
   /** @internal Sends by the control socket; `written` is called when the kernel has it. */
@@ -202,9 +203,39 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   /** @internal `reset`: we ended it first, the peer may still be sending. */
   removeStream(id: number, reset: boolean): void {
-    if (!this.#streams.delete(id) || this.#ended) return
+    if (!this.#channels.delete(id) || this.#ended) return
     if (reset) this.#resetIds.add(id)
-    if (!this.#busy) this.#whenEmpty?.()
+    this.#checkEmpty()
+  }
+
+  /** @internal Whether `bytes` that cannot be delivered now may wait in shared memory. */
+  mayKeep(bytes: number): boolean {
+    return this.#borrowed.mayKeep(bytes)
+  }
+
+  /** @internal They do, ... */
+  keep(bytes: number): void {
+    this.#borrowed.keep(bytes)
+  }
+
+  /** @internal ... and no longer. */
+  unkeep(bytes: number): void {
+    this.#borrowed.unkeep(bytes)
+  }
+
+  /** @internal */
+  lend(channel: Channel, slice: SliceRef, view: Buffer): Lease {
+    return this.#borrowed.lend(channel, slice, view.length)
+  }
+
+  /** @internal */
+  returned(slice: SliceRef): void {
+    this.#borrowed.returned(slice)
+  }
+
+  /** @internal */
+  release(slice: SliceRef): void {
+    this.#borrowed.release(slice)
   }
 
   /** @internal A stream keeps the process alive from here on, ... */
@@ -219,24 +250,18 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   /** Something of a stream is still to be told to the peer, or to come from it. */
   get #busy(): boolean {
-    return this.#streams.size + this.#signals.length > 0
+    return this.#channels.size + this.#signals.length > 0
+  }
+
+  #checkEmpty(): void {
+    if (!this.#busy) this.#whenEmpty?.()
   }
 
   #addStream(id: number): ShmStream {
     const stream = new ShmStream(this, id)
     this.hold()
-    this.#streams.set(id, stream)
+    this.#channels.set(id, stream.channel)
     return stream
-  }
-
-  readonly #sendSignals = (): boolean => {
-    while (this.#signals.length > 0) {
-      const [id, status, value] = this.#signals[0]!
-      if (!this.native.signal(id, status, value)) return false
-      this.#signals.shift()
-    }
-    if (!this.#busy) this.#whenEmpty?.()
-    return true
   }
 
   #onEvents(used: number, from = 0): void {
@@ -259,77 +284,41 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #onEvent(at: number): void {
     const id = this.#words[at]!
     const status = this.#words[at + 1]! as Status
-    if (status === Status.data) this.#onMessage(id, at)
-    else if (status === Status.credit) this.#streams.get(id)?.onCredit(this.#words[at + 2]!)
+    if (status === Status.data || status === Status.lend) this.#onMessage(id, at)
+    else if (status === Status.credit) this.#channels.get(id)?.onCredit(this.#words[at + 2]!)
     else this.#onEnd(id, status)
   }
 
   #onMessage(id: number, event: number): void {
-    const stream = this.#streams.get(id)
-    if (stream?.lends === true && this.#bytesOf(event) >= MIN_LENT_BYTES) {
-      this.#lendMessage(stream, event)
-      return
-    }
-    const data = this.#takeMessage(event)
-    if (data.length > 0) this.#streamFor(id)?.onData(data, false)
+    const words = this.#words
+    const channel = this.#channelFor(id)
+    const first = event + EVENT_WORDS
+    const slices = words[event + 3]!
+    const end = first + SLICE_WORDS * slices
+    const loan =
+      words[event + 1] === Status.lend
+        ? { stream: id, first: words[event + 2]!, left: slices }
+        : undefined
+    this.#onSlices(channel, first, end, loan)
   }
 
-  #bytesOf(event: number): number {
+  #onSlices(channel: Channel | undefined, first: number, end: number, loan: Loan | undefined) {
     const words = this.#words
-    const first = event + EVENT_WORDS
-    const end = first + SLICE_WORDS * words[event + 3]!
-    let bytes = 0
-    for (let at = first; at < end; at += SLICE_WORDS) bytes += words[at + 2]!
-    return bytes
-  }
-
-  /** Hands out views of a message's slices; each slice goes back when its lease ends. */
-  #lendMessage(stream: ShmStream, event: number): void {
-    const words = this.#words
-    const first = event + EVENT_WORDS
-    const end = first + SLICE_WORDS * words[event + 3]!
-    for (let at = first; at < end; at += SLICE_WORDS) {
-      const slice = words[at]!
-      const payload = words[at + 1]!
-      const bytes = words[at + 2]!
-      const view = this.memory.subarray(payload, payload + bytes)
-      // Paused, or destroyed, by what the slice before led to: from here on the stream keeps a copy.
-      if (!stream.lends) {
-        const copy = Buffer.from(view)
-        if (!this.#ended) this.native.release(slice)
-        stream.onData(copy, false)
-        continue
+    let at = first
+    try {
+      while (at < end) {
+        const slice = words[at]!
+        const payload = words[at + 1]!
+        const bytes = words[at + 2]!
+        at += SLICE_WORDS
+        const ref = loan === undefined ? slice : { slice, loan }
+        if (channel === undefined || bytes === 0) this.release(ref)
+        else channel.onView(this.memory.subarray(payload, payload + bytes), ref)
       }
-      this.#lent++
-      stream.onLent(
-        view,
-        new Lease(() => {
-          this.#returned(slice)
-          stream.onReturned(bytes)
-        })
-      )
+    } finally {
+      // A listener threw: what follows has no second copy.
+      if (at < end) this.#onSlices(channel, at, end, loan)
     }
-  }
-
-  #returned(slice: number): void {
-    this.#lent--
-    if (!this.#ended) this.native.release(slice)
-    else if (this.#lent === 0) this.native.unmap()
-  }
-
-  /** Copies a message out of shared memory and frees its slices, whoever wants it or not. */
-  #takeMessage(event: number): Buffer {
-    const words = this.#words
-    const first = event + EVENT_WORDS
-    const end = first + SLICE_WORDS * words[event + 3]!
-    const data = Buffer.allocUnsafe(this.#bytesOf(event))
-    let copied = 0
-    for (let at = first; at < end; at += SLICE_WORDS) {
-      const payload = words[at + 1]!
-      copied += this.memory.copy(data, copied, payload, payload + words[at + 2]!)
-      this.native.release(words[at]!)
-    }
-    return data
   }
 
   #onFallback(id: number, status: number, data: Buffer): void {
@@ -338,25 +327,25 @@ export class ShmSession extends EventEmitter<SessionEvents> {
       this.#onEnd(id, status as Status)
       return
     }
-    if (data.length > 0) this.#streamFor(id)?.onData(data, true)
+    if (data.length > 0) this.#channelFor(id)?.onFallback(data)
   }
 
   #onEnd(id: number, status: Status): void {
     // The answer to our reset.
     if (this.#resetIds.delete(id)) return
     // A stream may end before it carried a byte: whoever opened it waits for our end of it.
-    const stream = status === Status.fin ? this.#streamFor(id) : this.#streams.get(id)
-    stream?.onEnd(status)
+    const channel = status === Status.fin ? this.#channelFor(id) : this.#channels.get(id)
+    channel?.onEnd(status)
   }
 
-  #streamFor(id: number): ShmStream | undefined {
-    const known = this.#streams.get(id)
+  #channelFor(id: number): Channel | undefined {
+    const known = this.#channels.get(id)
     if (known !== undefined || this.role === 'client') return known
     if (this.#resetIds.has(id)) return undefined
     const stream = this.#addStream(id)
     if (this.#closing || this.listenerCount('stream') === 0) stream.destroy()
     else this.emit('stream', stream)
-    return stream.destroyed ? undefined : stream
+    return stream.destroyed ? undefined : stream.channel
   }
 
   #onLeave(): void {
@@ -381,20 +370,22 @@ export class ShmSession extends EventEmitter<SessionEvents> {
         : new ConnectionResetError(`the peer of the session on ${this.path} is gone`, {
             cause: error
           })
-    this.#end(reason, (stream) => stream.onReset(toReset(reason, this.path)))
+    this.#end(reason, (channel) => channel.onReset(toReset(reason, this.path)))
   }
 
-  #end(error: Error | undefined, endStream: (stream: ShmStream) => void): void {
+  #end(error: Error | undefined, endChannel: (channel: Channel) => void): void {
     if (this.#ended) return
     this.#ended = true
     this.waiters.clear()
     this.#control.destroy()
-    for (const stream of [...this.#streams.values()]) endStream(stream)
-    this.#streams.clear()
+    for (const channel of [...this.#channels.values()]) {
+      endChannel(channel)
+      channel.copyOut()
+    }
+    this.#channels.clear()
     this.#resetIds.clear()
     this.native.close()
-    // Views that are still being written somewhere keep the memory mapped.
-    if (this.#lent === 0) this.native.unmap()
+    this.#borrowed.end()
     this.#whenLeft?.()
     this.#whenEmpty?.()
     publishSessionClose({ path: this.path, role: this.role, error })

@@ -11,6 +11,10 @@ export const Status = {
   /** Both directions end; unread bytes are lost. */
   reset: 3,
   /** The event's offset is a number of bytes the receiver may send again. */
-  credit: 4
+  credit: 4,
+  /** A message whose slices stay the sender's: the receiver reads them and does not return them. */
+  lend: 5,
+  /** The event's offset is that of a lent message's first slice: it has been read. */
+  lendDone: 6
 } as const
 export type Status = (typeof Status)[keyof typeof Status]

@@ -1,59 +1,59 @@
 import { Duplex } from 'node:stream'
-import { ConnectionResetError } from '../errors.ts'
+import { Channel, type ChannelFace, type ChannelOwner } from './channel.ts'
 import type { Lease } from './lease.ts'
-import { WINDOW_BYTES } from './limits.ts'
 import type { ShmSession } from './session.ts'
-import { Status } from './status.ts'
-import { type Piece, StreamWriter } from './stream-writer.ts'
 
 export type LeaseTaker = (view: Buffer, lease: Lease) => void
 
-/** Unacknowledged bytes that make us give credit: half the window, so that a sender never stops. */
-const CREDIT_BYTES = WINDOW_BYTES / 2
+/** Below, a copy is cheaper than a lease. */
+const MIN_LENT_BYTES = 16 * 1024
+/** Corked writes up to here leave as one message. */
+const MAX_JOINED_BYTES = 32 * 1024
 
 /**
  * A byte stream of a session: a `Duplex` that behaves as a connected `net.Socket` does, with
  * half-close, back-pressure in both directions (a window of 1 MiB) and `ECONNRESET` when the other
  * end destroys it or dies. Bytes read are copied out of shared memory and are the reader's.
  */
-export class ShmStream extends Duplex {
-  readonly id: number
-  readonly session: ShmSession
+export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   // What code written for net.Socket reads.
   readonly remoteAddress: undefined
   readonly remotePort: undefined
   readonly remoteFamily: undefined
   readonly encrypted: undefined
 
-  /** As `net.Socket`'s. */
-  bytesRead = 0
-  readonly #writer: StreamWriter
-  /** Received and not yet credited, bytes. */
-  #uncredited = 0
-  /** The sender returns to the ring when all is credited: give credit at once. */
-  #peerFellBack = false
-  #fallbackReceived = 0
+  /** @internal */
+  readonly channel: Channel
   #leaseTaker: LeaseTaker | undefined
-  #peerEnded = false
-  #weEnded = false
   #referenced = true
 
   /** @internal Streams are made by sessions. */
   constructor(session: ShmSession, id: number) {
     super({ allowHalfOpen: true, decodeStrings: false, highWaterMark: 64 * 1024 })
-    this.session = session
-    this.id = id
-    this.#writer = new StreamWriter(session, id)
+    this.channel = new Channel(session, id, this, this)
+  }
+
+  get id(): number {
+    return this.channel.id
+  }
+
+  get session(): ShmSession {
+    return this.channel.session
+  }
+
+  /** As `net.Socket`'s. */
+  get bytesRead(): number {
+    return this.channel.bytesRead
   }
 
   /** As `net.Socket`'s, but without what still waits to be sent. */
   get bytesWritten(): number {
-    return this.#writer.bytesWritten
+    return this.channel.bytesWritten
   }
 
   /** Bytes of this stream, both directions, that travelled by the session's socket. */
   get fallbackBytes(): number {
-    return this.#fallbackReceived + this.#writer.fallbackBytes
+    return this.channel.fallbackBytes
   }
 
   /**
@@ -62,31 +62,6 @@ export class ShmStream extends Duplex {
    */
   get retiring(): boolean {
     return this.session.leaving
-  }
-
-  /** @internal Both directions ended in order. */
-  get finished(): boolean {
-    return this.#peerEnded && this.#weEnded
-  }
-
-  /** @internal */
-  onData(chunk: Buffer, byFallback: boolean): void {
-    if (this.destroyed || this.#peerEnded) return
-    this.bytesRead += chunk.length
-    this.#uncredited += chunk.length
-    this.#peerFellBack = byFallback
-    if (byFallback) {
-      this.#fallbackReceived += chunk.length
-      // Against plain shmipc a stream that received by socket answers by socket.
-      if (this.session.peer === 'shmipc') this.#writer.fallBack()
-    }
-    let room = true
-    try {
-      room = this.push(chunk)
-    } finally {
-      // A socket, too, reads on after a listener threw.
-      if (room) this.#giveCredit()
-    }
   }
 
   /**
@@ -98,104 +73,92 @@ export class ShmStream extends Duplex {
     this.#leaseTaker = taker
   }
 
-  /** @internal What arrives now may be lent: nothing copied waits before it. */
-  get lends(): boolean {
-    return (
-      this.#leaseTaker !== undefined &&
-      this.readableFlowing === true &&
-      this.readableLength === 0 &&
-      !this.destroyed &&
-      !this.#peerEnded
-    )
-  }
-
-  /** @internal */
-  onLent(view: Buffer, lease: Lease): void {
-    this.bytesRead += view.length
-    this.#peerFellBack = false
-    try {
-      this.#leaseTaker?.(view, lease)
-    } finally {
-      lease.drop()
-    }
-  }
-
-  /** @internal Lent bytes have left shared memory. */
-  onReturned(bytes: number): void {
-    if (this.destroyed) return
-    this.#uncredited += bytes
-    this.#giveCredit()
-  }
-
-  /** @internal */
-  onCredit(bytes: number): void {
-    this.#writer.onCredit(bytes)
-  }
-
-  /** @internal */
-  onEnd(status: Status): void {
-    if (this.destroyed) return
-    if (status === Status.reset) {
-      this.onReset(new ConnectionResetError('the other end of the stream was destroyed'))
-      return
-    }
-    if (this.#peerEnded) return
-    this.#peerEnded = true
-    this.push(null)
-    if (status !== Status.close) return
-    // shmipc has no half-close: the peer will not read either.
-    this.#weEnded = true
-    this.#writer.stop()
-    if (!this.writableEnded) this.end()
-  }
-
   /**
-   * @internal The peer is gone, or will not read. As with a socket, what it had sent in full can
-   * still be read; the rest fails.
+   * From here on all that arrives goes to `owner`, and what is sent goes by the channel: this stays
+   * as what others know of it (`destroy`, 'close', 'error', addresses). Bytes it has read already
+   * come first.
    */
-  onReset(error: Error): void {
-    if (this.#peerEnded) {
-      if (!this.#weEnded) this.#writer.stop(error)
+  takeOver(owner: ChannelOwner): Channel {
+    const read: unknown = this.readableLength > 0 ? this.read() : null
+    this.channel.owner = owner
+    // Whoever owns it is told by `onClose`.
+    this.on('error', NOTHING)
+    if (Buffer.isBuffer(read)) owner.onBytes(read, undefined)
+    this.channel.resume()
+    return this.channel
+  }
+
+  /** Ends `takeOver`: an ordinary stream again, which reads `rest` first. */
+  giveBack(rest?: Buffer): void {
+    this.channel.owner = this
+    this.off('error', NOTHING)
+    if (rest !== undefined && rest.length > 0) this.unshift(rest)
+    if (this.channel.ended) this.onEnd()
+    else this.channel.resume()
+  }
+
+  /** @internal */
+  onBytes(chunk: Buffer, lease: Lease | undefined): void {
+    if (this.destroyed) return
+    if (lease !== undefined && this.#leaseTaker !== undefined && this.#lends(chunk)) {
+      this.#leaseTaker(chunk, lease)
       return
     }
-    this.#peerEnded = true
+    // With an encoding set it is decoded at once.
+    const owned = lease === undefined || this.readableEncoding !== null
+    if (!this.push(owned ? chunk : Buffer.from(chunk))) this.channel.pause()
+  }
+
+  /** @internal */
+  onDrain(): void {}
+
+  /** @internal */
+  onEnd(): void {
+    this.push(null)
+    // shmipc has no half-close: its peer will not read either.
+    if (this.channel.finished && !this.writableEnded) this.end()
+  }
+
+  /** @internal */
+  onClose(): void {}
+
+  /** @internal */
+  fail(error: Error): void {
+    if (this.channel.owner !== this) this.destroy(error)
     // Not before those who were told 'readable' could read.
-    process.nextTick(() => this.destroy(error))
+    else process.nextTick(() => this.destroy(error))
+  }
+
+  /** @internal */
+  failWrites(error: Error): void {
+    if (this.channel.owner !== this) this.destroy(error)
   }
 
   override _read(): void {
-    this.#giveCredit()
+    this.channel.resume()
   }
 
-  override _write(chunk: Piece['chunk'], encoding: BufferEncoding, done: Done): void {
-    this.#writer.write([{ chunk, encoding }], done)
+  override _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
+    const { channel } = this
+    channel.write('', chunk, encoding, '', () => done(channel.writeError))
   }
 
-  override _writev(chunks: Piece[], done: Done): void {
-    this.#writer.write(chunks, done)
+  override _writev(chunks: readonly Piece[], done: Done): void {
+    const { channel } = this
+    const buffers = chunks.map(toBuffer)
+    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    const parts = bytes <= MAX_JOINED_BYTES ? [Buffer.concat(buffers, bytes)] : buffers
+    const last = parts.pop()
+    for (const part of parts) channel.write('', part, 'latin1', '')
+    channel.write('', last, 'latin1', '', () => done(channel.writeError))
   }
 
   override _final(done: Done): void {
-    if (this.session.peer === 'shmesh' && !this.#weEnded) {
-      this.#weEnded = true
-      this.#writer.signal(Status.fin, done)
-      return
-    }
-    // Towards plain shmipc the end is told by _destroy: its close would end both directions.
-    done()
-    if (this.session.peer === 'shmipc' && this.#peerEnded) this.destroy()
+    this.channel.finish(done)
   }
 
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#writer.stop()
-    // Of a stream that never sent anything the peer knows nothing.
-    const early = !this.finished && (this.#writer.started || this.session.role === 'server')
-    if (early && !this.session.closed) {
-      if (this.session.peer === 'shmesh') this.#writer.signal(Status.reset)
-      else if (!this.#weEnded) this.#writer.signal(Status.close)
-    }
-    // The peer may send until it sees the reset, and answers it with its own.
-    this.session.removeStream(this.id, early && !this.#peerEnded && this.session.peer === 'shmesh')
+  override _destroy(error: Error | null, done: Done): void {
+    this.channel.shut(error ?? undefined)
     this.unref()
     done(error)
   }
@@ -236,13 +199,23 @@ export class ShmStream extends Duplex {
     else this.once('finish', () => this.destroy())
   }
 
-  #giveCredit(): void {
-    if (this.session.peer !== 'shmesh' || this.#uncredited === 0) return
-    if (this.#uncredited < CREDIT_BYTES && !this.#peerFellBack) return
-    const bytes = this.#uncredited
-    this.#uncredited = 0
-    this.session.signal(this.id, Status.credit, bytes)
+  /** What arrives now may be lent: it is large, wanted now, and nothing copied waits before it. */
+  #lends(chunk: Buffer): boolean {
+    return (
+      chunk.length >= MIN_LENT_BYTES && this.readableFlowing === true && this.readableLength === 0
+    )
   }
 }
 
+interface Piece {
+  readonly chunk: Buffer | string
+  readonly encoding: BufferEncoding
+}
+
 type Done = (error?: Error | null) => void
+
+const NOTHING = () => undefined
+
+function toBuffer({ chunk, encoding }: Piece): Buffer {
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+}

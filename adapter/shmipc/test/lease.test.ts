@@ -59,7 +59,7 @@ test('leases that are held stop the sender at its window, and let it go on when 
 
   holding = false
   chunks.unshift(...held.map(([view]) => Buffer.from(view)))
-  for (const [, lease] of held) lease.drop()
+  for (const [, lease] of held) lease.release()
   await end
   assert.ok(Buffer.concat(chunks).equals(pattern(5_000_000)))
 })
@@ -101,6 +101,6 @@ test('views outlive the session, and the memory goes with the last of them', asy
   session.destroy()
   assert.ok(before.length > 0)
   assert.ok(view.equals(before), 'the bytes are still there')
-  lease.drop()
+  lease.release()
   assert.equal(view.length, 0, 'the memory is gone')
 })

@@ -1,0 +1,266 @@
+import type { Channel } from './channel.ts'
+import type { ShmSession } from './session.ts'
+import { Status } from './status.ts'
+
+/** Most bytes of one message: a message may start on any credit, so this bounds the overshoot. */
+const MAX_MESSAGE_BYTES = 256 * 1024
+/** More than this waiting: the writer should wait, too. As `net.Socket`'s high-water mark. */
+const HIGH_WATER_BYTES = 64 * 1024
+/** How long a message waits for slices before it goes by the socket, in ms. */
+const FALLBACK_AFTER_MS = 10
+/** Encodings of which `Buffer.byteLength` counts characters that decode to nothing. */
+const GUESSED_LENGTH = /^(hex|base64)/i
+
+interface Waiting {
+  readonly buffer: Buffer
+  readonly taken: (() => void) | undefined
+}
+
+/**
+ * The sending half of a channel: shared memory while there are slices and credit, the session's
+ * socket while there are no slices, in order.
+ *
+ * After a message went by the socket all that follows does too, until the peer has credited every
+ * byte: only then is nothing on the socket that a ring event could overtake.
+ */
+export class ChannelWriter {
+  readonly #channel: Channel
+  readonly #session: ShmSession
+  readonly #id: number
+  /** Bytes that may be sent now; a message may start while it is positive. */
+  #credit: number
+  /** Sent and not credited. */
+  #outstanding = 0
+  readonly #queue: Waiting[] = []
+  /** Sent bytes of the queue's first buffer. */
+  #offset = 0
+  #waitingSince = 0
+  #fallback = false
+  /** Parts the kernel has not taken yet: their buffers are still the caller's. */
+  #inSocket = 0
+  /** After the last of the queue the peer is told the end. */
+  #ending = false
+  #continuing = false
+  #stopped = false
+  /** Why nothing more can be written, when the peer stopped reading. */
+  error: Error | undefined
+  /** Bytes taken and not yet in shared memory or with the kernel. */
+  length = 0
+  fallbackBytes = 0
+  bytesWritten = 0
+  /** The peer knows of the stream. */
+  started = false
+
+  constructor(channel: Channel, session: ShmSession, id: number) {
+    this.#channel = channel
+    this.#session = session
+    this.#id = id
+    this.#credit = session.peerWindow
+  }
+
+  /** See `Channel.write`. */
+  write(
+    before: string,
+    body: Buffer | string | undefined,
+    encoding: BufferEncoding,
+    after: string,
+    taken: (() => void) | undefined
+  ): boolean {
+    if (this.#stopped) {
+      taken?.()
+      return true
+    }
+    if (this.#mayGather(body, encoding) && this.#gather(before, body, encoding, after)) {
+      taken?.()
+      return true
+    }
+    if (before !== '') this.#add(Buffer.from(before, 'latin1'), undefined)
+    if (typeof body === 'string') this.#add(Buffer.from(body, encoding), taken)
+    else if (body !== undefined) this.#add(body, taken)
+    if (after !== '') this.#add(Buffer.from(after, 'latin1'), undefined)
+    this.#continue()
+    return this.length <= HIGH_WATER_BYTES
+  }
+
+  end(): void {
+    if (this.#stopped) return
+    this.#ending = true
+    this.#settle()
+  }
+
+  onCredit(bytes: number): void {
+    this.#outstanding -= bytes
+    this.#credit += bytes
+    if (this.#outstanding <= 0) this.#fallback = false
+    if (this.#queue.length > 0) this.#continue()
+  }
+
+  /** Sends all that follows by the socket. */
+  fallBack(): void {
+    this.#fallback = true
+  }
+
+  /** An event without data, in order with what was written. `sent` when it cannot get lost. */
+  signal(
+    status: typeof Status.close | typeof Status.fin | typeof Status.reset,
+    sent?: () => void
+  ): void {
+    this.started = true
+    if (this.#fallback && status !== Status.close) {
+      this.#session.sendFallback(this.#id, status, undefined, sent)
+      return
+    }
+    if (this.#fallback) this.#session.sendStreamClose(this.#id)
+    else this.#session.signal(this.#id, status, 0)
+    sent?.()
+  }
+
+  /** Writes nothing more; what waits is dropped. */
+  stop(error?: Error): void {
+    this.#stopped = true
+    this.error ??= error
+    this.#session.waiters.forget(this.#continue)
+    const dropped = this.#queue.splice(0)
+    this.length = 0
+    for (const { taken } of dropped) taken?.()
+    if (dropped.length > 0) this.#channel.owner.onDrain()
+  }
+
+  #add(buffer: Buffer, taken: (() => void) | undefined): void {
+    if (buffer.length === 0) {
+      taken?.()
+      return
+    }
+    this.#queue.push({ buffer, taken })
+    this.length += buffer.length
+  }
+
+  #mayGather(body: Buffer | string | undefined, encoding: BufferEncoding): boolean {
+    if (this.#queue.length > 0 || this.#fallback || this.#credit <= 0) return false
+    // Bytes that turn out missing would be sent as they lie in memory.
+    return typeof body !== 'string' || !GUESSED_LENGTH.test(encoding)
+  }
+
+  /** All into one slice, strings encoded in place. */
+  #gather(
+    before: string,
+    body: Buffer | string | undefined,
+    encoding: BufferEncoding,
+    after: string
+  ): boolean {
+    const isText = typeof body === 'string'
+    const bodyBytes =
+      body === undefined ? 0 : isText ? Buffer.byteLength(body, encoding) : body.length
+    const bytes = before.length + bodyBytes + after.length
+    if (bytes === 0) return true
+    if (bytes > MAX_MESSAGE_BYTES) return false
+    const { native, spans, memory } = this.#session
+    // Shared by two slices it would be: the general way does that. What is not sent is taken back
+    // by the next allocation.
+    if (native.allocate(bytes) !== 1 || spans[1] !== bytes) return false
+    let at = spans[0]!
+    if (before !== '') at += memory.write(before, at, 'latin1')
+    if (isText) at += memory.write(body, at, encoding)
+    else if (body !== undefined) at += body.copy(memory, at)
+    if (after !== '') memory.write(after, at, 'latin1')
+    if (!native.send(this.#id)) return false
+    this.#sent(bytes)
+    return true
+  }
+
+  readonly #continue = (): boolean => {
+    // Called again by what `taken` leads to: the outer call goes on with it.
+    if (this.#continuing) return true
+    this.#continuing = true
+    try {
+      return this.#sendQueue()
+    } finally {
+      this.#continuing = false
+    }
+  }
+
+  /** @returns false when it must be called again, for want of slices or of room in the ring */
+  #sendQueue(): boolean {
+    while (this.#queue.length > 0) {
+      // onCredit comes back here.
+      if (this.#credit <= 0) return true
+      const { buffer } = this.#queue[0]!
+      const part = Math.min(buffer.length - this.#offset, MAX_MESSAGE_BYTES)
+      if (this.#fallback) {
+        this.#sendBySocket(part)
+        continue
+      }
+      const taken = this.#session.native.write(this.#id, buffer, this.#offset, part)
+      if (this.#stopped) return true
+      if (taken === 0) {
+        if (this.#mayWait()) return false
+        continue
+      }
+      this.#waitingSince = 0
+      this.#sent(taken)
+      this.length -= taken
+      const done = this.#advance(taken)
+      done?.()
+    }
+    this.#settle()
+    return true
+  }
+
+  /** @returns what to call when the first buffer's last byte was among them */
+  #advance(bytes: number): (() => void) | undefined {
+    const { buffer, taken } = this.#queue[0]!
+    this.#offset += bytes
+    if (this.#offset < buffer.length) return undefined
+    this.#queue.shift()
+    this.#offset = 0
+    return taken
+  }
+
+  /** No slice or no room: soon again, by the socket when it takes too long. */
+  #mayWait(): boolean {
+    const now = performance.now()
+    if (this.#waitingSince === 0) this.#waitingSince = now
+    if (now - this.#waitingSince >= FALLBACK_AFTER_MS) {
+      this.#waitingSince = 0
+      this.#fallback = true
+      return false
+    }
+    this.#session.waiters.wait(this.#continue)
+    return true
+  }
+
+  #sendBySocket(bytes: number): void {
+    const { buffer } = this.#queue[0]!
+    const data = buffer.subarray(this.#offset, this.#offset + bytes)
+    const done = this.#advance(bytes)
+    this.fallbackBytes += bytes
+    this.#sent(bytes)
+    this.#inSocket++
+    this.#session.sendFallback(this.#id, Status.data, data, (error) => {
+      this.#inSocket--
+      if (!this.#stopped) this.length -= bytes
+      done?.()
+      // A failed socket ends the session, and with it this channel.
+      if (error == null) this.#settle()
+    })
+  }
+
+  /** Tells the owner, or the peer, when all has been taken. */
+  #settle(): void {
+    if (this.#queue.length + this.#inSocket > 0 || this.#stopped) return
+    if (this.#ending) {
+      this.#ending = false
+      this.#channel.finish(NOTHING)
+    }
+    this.#channel.owner.onDrain()
+  }
+
+  #sent(bytes: number): void {
+    this.started = true
+    this.bytesWritten += bytes
+    this.#credit -= bytes
+    this.#outstanding += bytes
+  }
+}
+
+const NOTHING = () => undefined

@@ -1,0 +1,244 @@
+import { ConnectionResetError } from '../errors.ts'
+import { ChannelWriter } from './channel-writer.ts'
+import { Inbox } from './inbox.ts'
+import type { Lease, Lender } from './lease.ts'
+import { WINDOW_BYTES } from './limits.ts'
+import type { ShmSession } from './session.ts'
+import type { SliceRef } from './slice-ref.ts'
+import { Status } from './status.ts'
+
+/** Unacknowledged bytes that make us give credit: half the window, so that a sender never stops. */
+const CREDIT_BYTES = WINDOW_BYTES / 2
+
+/** Who a channel tells what arrives. Called from within the event loop's turn that brought it. */
+export interface ChannelOwner {
+  /**
+   * @param lease undefined: `chunk` is the owner's for good. Else `chunk` is a view of shared
+   *   memory, valid during the call and for as long as the lease is held
+   */
+  onBytes(chunk: Buffer, lease: Lease | undefined): void
+  /** All that was written is in shared memory or with the kernel. */
+  onDrain(): void
+  /** The peer sends no more. */
+  onEnd(): void
+  /** Once, last. With an error unless both directions had ended or this end destroyed it. */
+  onClose(error: Error | undefined): void
+}
+
+/** What a channel's owner sees when it is over, and ends it with. */
+export interface ChannelFace {
+  /** The other end is gone. */
+  fail(error: Error): void
+  /** The other end, which had ended its own direction, is gone: what is written has no reader. */
+  failWrites(error: Error): void
+  destroy(error?: Error): unknown
+}
+
+/**
+ * One stream of a session, without `node:stream`: bytes out as they are given, bytes in as views of
+ * shared memory, a window in both directions. `ShmStream` is the Duplex over it; codecs that are
+ * ours take it over (`ShmStream.takeOver`) and pay for nothing else.
+ */
+export class Channel implements Lender {
+  readonly id: number
+  readonly session: ShmSession
+  /** @internal Told what arrives. */
+  owner: ChannelOwner
+  /** As `net.Socket`'s. */
+  bytesRead = 0
+  readonly #face: ChannelFace
+  readonly #writer: ChannelWriter
+  readonly #inbox: Inbox
+  /** Received, no longer in shared memory, and not yet credited, bytes. */
+  #uncredited = 0
+  /** The sender returns to the ring when all is credited: give credit at once. */
+  #peerFellBack = false
+  #fallbackReceived = 0
+  #peerEnded = false
+  #weEnded = false
+  #shut = false
+
+  /** @internal Channels are made by sessions. */
+  constructor(session: ShmSession, id: number, face: ChannelFace, owner: ChannelOwner) {
+    this.session = session
+    this.id = id
+    this.owner = owner
+    this.#face = face
+    this.#writer = new ChannelWriter(this, session, id)
+    this.#inbox = new Inbox(this)
+  }
+
+  get bytesWritten(): number {
+    return this.#writer.bytesWritten
+  }
+
+  /** Bytes, both directions, that travelled by the session's socket. */
+  get fallbackBytes(): number {
+    return this.#fallbackReceived + this.#writer.fallbackBytes
+  }
+
+  /** Bytes taken by `write` and not yet in shared memory or with the kernel. */
+  get writableLength(): number {
+    return this.#writer.length
+  }
+
+  /** Why nothing more can be written, when the peer is gone after it ended its own direction. */
+  get writeError(): Error | undefined {
+    return this.#writer.error
+  }
+
+  /** The owner has been told that the peer sends no more. */
+  get ended(): boolean {
+    return this.#peerEnded && this.#inbox.ended
+  }
+
+  /** Both directions ended in order. */
+  get finished(): boolean {
+    return this.#peerEnded && this.#weEnded
+  }
+
+  /**
+   * Takes all, at once, in order; what is small leaves as one message. Buffers must not change
+   * until they are taken.
+   *
+   * @param before latin1 text, '' for none
+   * @param after latin1 text behind `body`, '' for none
+   * @param taken called when `body` is in shared memory or with the kernel, or never will be
+   * @returns false when so much waits that the caller should, for `onDrain`
+   */
+  write(
+    before: string,
+    body: Buffer | string | undefined,
+    encoding: BufferEncoding,
+    after: string,
+    taken?: () => void
+  ): boolean {
+    return this.#writer.write(before, body, encoding, after, taken)
+  }
+
+  /** Half-close, after all that was written. Towards plain shmipc, which has none, it waits. */
+  end(): void {
+    this.#writer.end()
+  }
+
+  destroy(error?: Error): void {
+    this.#face.destroy(error)
+  }
+
+  /** What arrives from here on stays in shared memory, bounded by the window. */
+  pause(): void {
+    this.#inbox.pause()
+  }
+
+  resume(): void {
+    this.#inbox.resume()
+  }
+
+  /** @internal A message, or a part of it, as it lies in shared memory. */
+  onView(view: Buffer, slice: SliceRef): void {
+    this.bytesRead += view.length
+    this.#peerFellBack = false
+    if (this.#shut || this.#peerEnded) this.session.release(slice)
+    else this.#inbox.addView(view, slice)
+  }
+
+  /** @internal A message that came by the socket. */
+  onFallback(chunk: Buffer): void {
+    if (this.#shut || this.#peerEnded) return
+    this.bytesRead += chunk.length
+    this.#peerFellBack = true
+    this.#fallbackReceived += chunk.length
+    // Against plain shmipc a stream that received by socket answers by socket.
+    if (this.session.peer === 'shmipc') this.#writer.fallBack()
+    this.#inbox.addChunk(chunk)
+  }
+
+  /** @internal A lease ended. */
+  returned(slice: SliceRef, bytes: number): void {
+    this.session.returned(slice)
+    this.consumed(bytes)
+  }
+
+  /** @internal Bytes have left shared memory, or private memory that a window bounds. */
+  consumed(bytes: number): void {
+    if (this.#shut || this.session.peer !== 'shmesh') return
+    this.#uncredited += bytes
+    if (this.#uncredited < CREDIT_BYTES && !this.#peerFellBack) return
+    const credit = this.#uncredited
+    this.#uncredited = 0
+    this.session.signal(this.id, Status.credit, credit)
+  }
+
+  /** @internal */
+  onCredit(bytes: number): void {
+    this.#writer.onCredit(bytes)
+  }
+
+  /** @internal */
+  onEnd(status: Status): void {
+    if (this.#shut) return
+    if (status === Status.reset) {
+      this.onReset(new ConnectionResetError('the other end of the stream was destroyed'))
+      return
+    }
+    if (this.#peerEnded) return
+    this.#peerEnded = true
+    // shmipc has no half-close: the peer will not read either.
+    if (status === Status.close) {
+      this.#weEnded = true
+      this.#writer.stop()
+    }
+    this.#inbox.addEnd()
+  }
+
+  /**
+   * @internal The peer is gone, or will not read. As with a socket, what it had sent in full can
+   * still be read; the rest fails.
+   */
+  onReset(error: Error): void {
+    if (this.#peerEnded) {
+      if (this.#weEnded) return
+      this.#writer.stop(error)
+      this.#face.failWrites(error)
+      return
+    }
+    this.#peerEnded = true
+    this.#inbox.clear()
+    this.#face.fail(error)
+  }
+
+  /** @internal The session's memory goes: what has arrived in full can still be read. */
+  copyOut(): void {
+    this.#inbox.copyOut()
+  }
+
+  /** @internal All that was written has been taken: tells the peer that it was all. */
+  finish(sent: () => void): void {
+    if (this.session.peer === 'shmesh' && !this.#weEnded) {
+      this.#weEnded = true
+      this.#writer.signal(Status.fin, sent)
+      return
+    }
+    // Towards plain shmipc the end is told by `shut`: its close would end both directions.
+    sent()
+    if (this.session.peer === 'shmipc' && this.#peerEnded) this.#face.destroy()
+  }
+
+  /** @internal The end of it, whoever wanted it. */
+  shut(error: Error | undefined): void {
+    if (this.#shut) return
+    this.#shut = true
+    this.#writer.stop()
+    this.#inbox.clear()
+    const { session } = this
+    // Of a stream that never sent anything the peer knows nothing.
+    const early = !this.finished && (this.#writer.started || session.role === 'server')
+    if (early && !session.closed) {
+      if (session.peer === 'shmesh') this.#writer.signal(Status.reset)
+      else if (!this.#weEnded) this.#writer.signal(Status.close)
+    }
+    // The peer may send until it sees the reset, and answers it with its own.
+    session.removeStream(this.id, early && !this.#peerEnded && session.peer === 'shmesh')
+    this.owner.onClose(error)
+  }
+}
