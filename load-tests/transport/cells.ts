@@ -1,6 +1,8 @@
 /** What is measured, and what is aimed at. */
 
-export type Transport = 'shm' | 'socket'
+/** `duplex` is shared memory too, through `node:stream` instead of the codecs' channel. */
+export const TRANSPORTS = ['shm', 'duplex', 'socket'] as const
+export type Transport = (typeof TRANSPORTS)[number]
 
 export interface Load {
   readonly transport: Transport
@@ -41,6 +43,7 @@ const MANY_WAYS = { 64: 8, [64 * KIB]: 3 } as const
 
 const ONE_WAY_SIZES = [64, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB] as const
 const MANY_WAYS_SIZES = [64, KIB, 4 * KIB, 16 * KIB, 64 * KIB] as const
+const DUPLEX_SIZES = [64, 64 * KIB, MIB] as const
 const QUICK_SIZES: readonly number[] = [64, 64 * KIB, MIB]
 
 /** A message of 4 MiB should cost no more than this many of 64 B. */
@@ -60,15 +63,22 @@ export function plan(quick: boolean): Plan {
       cells.push(againstSocket({ transport: 'shm', bytes, touched, ways: MANY }, MANY_WAYS))
     }
   }
+  for (const ways of [1, MANY]) {
+    for (const bytes of DUPLEX_SIZES.filter(wanted)) {
+      cells.push(againstSocket({ transport: 'duplex', bytes, touched: false, ways }, {}))
+    }
+  }
   cells.push(flatness())
   return quick ? { cells, rounds: 7, roundMs: 10 } : { cells, rounds: 41, roundMs: 25 }
 }
 
 function againstSocket(load: Load, targets: Readonly<Record<number, number>>): Cell {
   return {
-    group: `${load.ways === 1 ? 'one at a time' : `${load.ways} at a time`}, ${
-      load.touched ? 'written and read' : 'untouched'
-    }`,
+    group: [
+      load.ways === 1 ? 'one at a time' : `${load.ways} at a time`,
+      load.touched ? 'written and read' : 'untouched',
+      ...(load.transport === 'duplex' ? ['through node:stream'] : [])
+    ].join(', '),
     title: sizeTitle(load.bytes),
     load,
     baseline: { ...load, transport: 'socket' },

@@ -1,7 +1,8 @@
-/** One end of a connection that exchanges messages of a known size, over either transport. */
+/** One end of a connection that exchanges messages of a known size, over any of the transports. */
+import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { ShmStream } from '../../adapter/index.ts'
-import type { Load } from './cells.ts'
+import type { Load, Transport } from './cells.ts'
 
 /** Bytes a receiver compares at once: the expected ones stay in the cache, whatever the message. */
 const BLOCK_BYTES = 64 * 1024
@@ -9,39 +10,56 @@ const BLOCK_BYTES = 64 * 1024
 const FILLS = [0x55, 0xaa] as const
 const EXPECTED = FILLS.map((fill) => Buffer.alloc(BLOCK_BYTES, fill))
 
-export abstract class Endpoint {
-  readonly stream: Duplex
+/** How an endpoint's bytes travel. */
+interface Wire {
+  /** The endpoint does not touch `message` until it is answered. */
+  write(message: Buffer): void
+  end(): void
+}
+
+export class Endpoint {
+  readonly #stream: Duplex
   /** A message has arrived in full. */
   onMessage: () => void = () => undefined
-  protected load: Load | undefined
+  readonly #wire: Wire
+  #load: Load | undefined
+  #message: Buffer = Buffer.alloc(0)
   #sent = 0
   #received = 0
   /** Of the message that is arriving. */
   #arrived = 0
 
-  constructor(stream: Duplex) {
-    this.stream = stream
-    stream.on('data', (chunk: Buffer) => this.arrive(chunk))
-    stream.on('error', fail)
-    stream.on('end', () => stream.end())
+  /** @param transport `shm`: the stream's channel, which is what requests travel by */
+  constructor(stream: Duplex, transport: Transport) {
+    this.#stream = stream
+    const arrive = (chunk: Buffer) => this.#arrive(chunk)
+    this.#wire =
+      transport === 'shm' ? channelOf(stream as ShmStream, arrive) : duplexOf(stream, arrive)
+  }
+
+  /** Ends this direction; the other end does the same. Resolves when both have. */
+  async close(): Promise<void> {
+    this.#wire.end()
+    await once(this.#stream, 'close')
   }
 
   /** Between two messages only. */
   begin(load: Load): void {
-    this.load = load
+    if (this.#message.length !== load.bytes) this.#message = Buffer.alloc(load.bytes)
+    this.#load = load
     this.#sent = 0
     this.#received = 0
   }
 
   /** The previous message must have been answered: its memory is used again. */
   send(): void {
-    this.transmit(this.load!, FILLS[this.#sent++ & 1]!)
+    const fill = FILLS[this.#sent++ & 1]!
+    if (this.#load!.touched) this.#message.fill(fill)
+    this.#wire.write(this.#message)
   }
 
-  protected abstract transmit(load: Load, fill: number): void
-
-  protected arrive(chunk: Buffer): void {
-    const { bytes, touched } = this.load!
+  #arrive(chunk: Buffer): void {
+    const { bytes, touched } = this.#load!
     if (touched && !isExpected(chunk, EXPECTED[this.#received & 1]!)) {
       fail(new Error(`message ${this.#received}: other bytes than were sent`))
     }
@@ -54,39 +72,26 @@ export abstract class Endpoint {
   }
 }
 
-/** A `net.Socket`, which sends one buffer again and again: what suits it best. */
-export class SocketEndpoint extends Endpoint {
-  #message: Buffer = Buffer.alloc(0)
-
-  override begin(load: Load): void {
-    super.begin(load)
-    if (this.#message.length !== load.bytes) this.#message = Buffer.alloc(load.bytes)
-  }
-
-  protected transmit(load: Load, fill: number): void {
-    if (load.touched) this.#message.fill(fill)
-    this.stream.write(this.#message)
-  }
+function duplexOf(stream: Duplex, arrive: (chunk: Buffer) => void): Wire {
+  stream.on('data', arrive)
+  stream.on('error', fail)
+  stream.on('end', () => stream.end())
+  return { write: (message) => stream.write(message), end: () => stream.end() }
 }
 
-/** A stream of shared memory, whose messages arrive as views. */
-export class ShmEndpoint extends Endpoint {
-  #message: Buffer = Buffer.alloc(0)
-
-  constructor(stream: ShmStream) {
-    super(stream)
-    stream.lendTo((view) => this.arrive(view))
-  }
-
-  override begin(load: Load): void {
-    super.begin(load)
-    if (this.#message.length !== load.bytes) this.#message = Buffer.alloc(load.bytes)
-  }
-
-  protected transmit(load: Load, fill: number): void {
-    if (load.touched) this.#message.fill(fill)
-    this.stream.write(this.#message)
-  }
+function channelOf(stream: ShmStream, arrive: (chunk: Buffer) => void): Wire {
+  const channel = stream.takeOver({
+    onBytes: arrive,
+    onDrain: () => undefined,
+    onEnd: () => {
+      channel.end()
+      channel.destroy()
+    },
+    onClose: (error) => {
+      if (error !== undefined) fail(error)
+    }
+  })
+  return { write: (message) => channel.write('', message, 'latin1', ''), end: () => channel.end() }
 }
 
 /** Reads every byte, as fast as memory gives them. */

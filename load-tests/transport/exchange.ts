@@ -4,8 +4,8 @@ import { connect as connectSocket } from 'node:net'
 import { connect, type ShmSession } from '../../adapter/index.ts'
 import type { Child } from '../demo/child.ts'
 import type { Workspace } from '../demo/workspace.ts'
-import type { Load, Transport } from './cells.ts'
-import { type Endpoint, ShmEndpoint, SocketEndpoint } from './endpoint.ts'
+import { type Load, TRANSPORTS, type Transport } from './cells.ts'
+import { Endpoint } from './endpoint.ts'
 import type { PeerMessage } from './peer.ts'
 
 export interface Round {
@@ -18,22 +18,30 @@ export interface Round {
 
 export class Exchange {
   readonly #peer: Child
-  readonly #session: ShmSession
-  readonly #socketPath: string
-  readonly #endpoints: Record<Transport, Endpoint[]> = { shm: [], socket: [] }
+  readonly #paths: Readonly<Record<Transport, string>>
+  readonly #sessions: Readonly<Record<'shm' | 'duplex', ShmSession>>
+  readonly #endpoints: Record<Transport, Endpoint[]> = { shm: [], duplex: [], socket: [] }
 
   static async open(workspace: Workspace): Promise<Exchange> {
-    const paths = [workspace.path('shm.sock'), workspace.path('socket.sock')] as const
+    const [shm, duplex, socket] = TRANSPORTS.map((transport) => workspace.path(`${transport}.sock`))
+    const paths = { shm: shm!, duplex: duplex!, socket: socket! }
     const script = new URL('./peer.js', import.meta.url).href
-    const peer = workspace.start('the peer', script, paths)
+    const peer = workspace.start('the peer', script, Object.values(paths))
     await peer.receive((message) => ('ready' in (message as PeerMessage) ? true : undefined))
-    return new Exchange(peer, await connect(paths[0]), paths[1])
+    return new Exchange(peer, paths, {
+      shm: await connect(paths.shm),
+      duplex: await connect(paths.duplex)
+    })
   }
 
-  private constructor(peer: Child, session: ShmSession, socketPath: string) {
+  private constructor(
+    peer: Child,
+    paths: Readonly<Record<Transport, string>>,
+    sessions: Readonly<Record<'shm' | 'duplex', ShmSession>>
+  ) {
     this.#peer = peer
-    this.#session = session
-    this.#socketPath = socketPath
+    this.#paths = paths
+    this.#sessions = sessions
   }
 
   /** Sends `exchanges` messages over each of the load's connections, and waits for all answers. */
@@ -58,12 +66,15 @@ export class Exchange {
   /** Ends every connection. Returns what should not have been. */
   async close(): Promise<string[]> {
     const problems: string[] = []
-    const streams = [...this.#endpoints.shm, ...this.#endpoints.socket].map(({ stream }) => stream)
-    await Promise.all(streams.map((stream) => once(stream.end(), 'close')))
-    const { fallbackMessages, slicesInUse } = this.#session.statistics()
-    if (fallbackMessages > 0) problems.push(`${fallbackMessages} messages went by the socket`)
-    if (slicesInUse > 0) problems.push(`${slicesInUse} slices leaked`)
-    await this.#session.close()
+    await Promise.all(
+      Object.values(this.#endpoints).flatMap((some) => some.map((one) => one.close()))
+    )
+    for (const session of Object.values(this.#sessions)) {
+      const { fallbackMessages, slicesInUse } = session.statistics()
+      if (fallbackMessages > 0) problems.push(`${fallbackMessages} messages went by the socket`)
+      if (slicesInUse > 0) problems.push(`${slicesInUse} slices leaked`)
+      await session.close()
+    }
     return problems
   }
 
@@ -74,10 +85,12 @@ export class Exchange {
   }
 
   async #connect(transport: Transport): Promise<Endpoint> {
-    if (transport === 'shm') return new ShmEndpoint(this.#session.openStream())
-    const socket = connectSocket({ path: this.#socketPath })
+    if (transport !== 'socket') {
+      return new Endpoint(this.#sessions[transport].openStream(), transport)
+    }
+    const socket = connectSocket({ path: this.#paths.socket })
     await once(socket, 'connect')
-    return new SocketEndpoint(socket)
+    return new Endpoint(socket, transport)
   }
 
   /** CPU the peer has used so far, µs. */

@@ -1,21 +1,23 @@
 /**
- * The end that answers, a process of its own: serves both transports on the paths given as
+ * The end that answers, a process of its own: serves every transport on the paths given as
  * arguments, and answers each message by one of the same size. Its parent sends each {@link Load}
  * before its first message, and gets the CPU this process has used so far.
  */
 import { createServer } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { listen } from '../../adapter/index.ts'
-import type { Load } from './cells.ts'
-import { type Endpoint, ShmEndpoint, SocketEndpoint } from './endpoint.ts'
+import type { Load, Transport } from './cells.ts'
+import { Endpoint } from './endpoint.ts'
 
 /** From peer to parent. */
 export type PeerMessage = { readonly ready: true } | { readonly cpuMicroseconds: number }
 
-const [shmPath, socketPath] = process.argv.slice(2) as [string, string]
+const [shmPath, duplexPath, socketPath] = process.argv.slice(2) as [string, string, string]
 const endpoints: Endpoint[] = []
 let load: Load | undefined
 
-function serve(endpoint: Endpoint): void {
+function serve(stream: Duplex, transport: Transport): void {
+  const endpoint = new Endpoint(stream, transport)
   endpoints.push(endpoint)
   endpoint.onMessage = () => endpoint.send()
   if (load !== undefined) endpoint.begin(load)
@@ -32,13 +34,14 @@ process.on('message', (next: Load) => {
   say({ cpuMicroseconds: user + system })
 })
 
-const listener = await listen({ path: shmPath })
-listener.on('stream', (stream) => serve(new ShmEndpoint(stream)))
-const server = createServer((socket) => serve(new SocketEndpoint(socket)))
+const listeners = await Promise.all([shmPath, duplexPath].map((path) => listen({ path })))
+listeners[0]!.on('stream', (stream) => serve(stream, 'shm'))
+listeners[1]!.on('stream', (stream) => serve(stream, 'duplex'))
+const server = createServer((socket) => serve(socket, 'socket'))
 server.listen(socketPath, () => say({ ready: true }))
 
 process.once('SIGTERM', () => {
   server.close()
-  void listener.close()
+  for (const listener of listeners) void listener.close()
   process.channel?.unref()
 })
