@@ -1,5 +1,3 @@
-import { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import {
   type Headers,
   HttpParseError,
@@ -12,10 +10,10 @@ import type { Watched } from './deadlines.ts'
 import { Exchange } from './exchange.ts'
 import { type Failure, failures } from './failure.ts'
 import type { Forwarding } from './headers.ts'
-import { Outgoing } from './outgoing.ts'
 import { refusal } from './reply.ts'
-import type { Leg } from './transport.ts'
 import type { Cluster } from './upstream/cluster.ts'
+import { Outgoing } from './wire/outgoing.ts'
+import type { Wire, WireOwner } from './wire/wire.ts'
 
 /** How long a closed connection is still read, so that the client gets to see its last response. */
 const LINGER_MS = 2000
@@ -41,11 +39,9 @@ export interface DownstreamOwner {
  * pipelines behind the current one waits unparsed, and the connection is not read meanwhile.
  */
 export class Downstream implements MessageHandler<RequestHead>, Watched {
-  readonly stream: Duplex
+  readonly wire: Wire
   readonly out: Outgoing
   readonly forwarding: Forwarding
-  /** `undefined` when the listener's address is not `shm://`. */
-  readonly leg: Leg | undefined
   readonly #owner: DownstreamOwner
   readonly #reader = new RequestReader(this)
   #exchange: Exchange | undefined
@@ -65,27 +61,21 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   #overdue = false
   #progressAt: number
 
-  constructor(
-    stream: Duplex,
-    owner: DownstreamOwner,
-    forwarding: Forwarding,
-    leg: Leg | undefined
-  ) {
-    this.stream = stream
-    this.forwarding = forwarding
-    this.leg = leg
-    this.out = new Outgoing(stream)
+  /** @param attach makes the wire, told who owns it */
+  constructor(attach: (owner: WireOwner) => Wire, owner: DownstreamOwner, trusted: boolean) {
     this.#owner = owner
     const { deadlines } = owner.context
     deadlines.watch(this)
     this.#progressAt = deadlines.now
     this.#deadline = deadlines.now + owner.headTimeoutMs
-    stream.on('data', this.#onData)
-    stream.on('end', this.#onEnd)
-    stream.on('drain', this.#onDrain)
-    stream.on('close', this.#onClose)
-    // 'close' follows and does what is to be done; a client may reset whenever it likes.
-    stream.on('error', ignore)
+    this.wire = attach({
+      onBytes: (chunk) => this.#onBytes(chunk),
+      onDrain: () => this.#onDrain(),
+      onEnd: () => this.#onEnd(),
+      onClose: () => this.#onClose()
+    })
+    this.out = new Outgoing(this.wire)
+    this.forwarding = { remoteAddress: this.wire.remoteAddress, trusted }
   }
 
   get busy(): boolean {
@@ -131,20 +121,14 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     this.#held = undefined
     this.#deadline = performance.now() + LINGER_MS
     this.out.flush()
-    this.stream.end()
+    this.wire.end()
     this.#updateReading()
   }
 
   /** Breaks the connection, so that the client cannot take what it has got for a whole response. */
   abort(): void {
     this.#closing = true
-    const { stream } = this
-    // What Socket.resetAndDestroy() sets; but that first flushes and sends FIN, which an HTTP/1.0
-    // client takes for the end of the body. Only a TCP connection can be reset.
-    if (stream instanceof Socket && stream.remoteAddress !== undefined) {
-      Object.assign(stream, { resetAndClosing: true })
-    }
-    stream.destroy(new Error('the response was cut short'))
+    this.wire.reset(new Error('the response was cut short'))
   }
 
   /** The proxy cannot wait for this connection any longer. */
@@ -153,13 +137,15 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     this.abort()
   }
 
-  /** Gives the stream away; returns what was read of it behind the current request. */
+  /** Gives the wire away; returns what was read of it behind the current request. */
   detach(): Buffer {
     this.#detached = true
-    this.stream.off('data', this.#onData)
-    this.stream.off('end', this.#onEnd)
-    this.stream.off('drain', this.#onDrain)
     return this.#held ?? NOTHING
+  }
+
+  /** The wire that was given away is closed. */
+  released(): void {
+    this.#gone()
   }
 
   /** One more request is answered, if it comes soon; the response says that it is the last. */
@@ -177,7 +163,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
       const waiting = this.out.blocked || (!exchange.requestComplete && !this.#paused)
       if (waiting && now - this.#progressAt > limitMs) this.#stop(failures.bodyTooSlow(limitMs))
     } else if (now > this.#deadline) {
-      if (this.#closing) this.stream.destroy()
+      if (this.#closing) this.wire.destroy()
       // After a stall of the event loop a request may have come that nobody has read yet.
       else if (!this.#overdue) this.#overdue = true
       else if (this.#idle || this.#reader.idle) this.close()
@@ -185,18 +171,18 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     }
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #onBytes(chunk: Buffer): void {
     if (this.#closing) return
     this.#progressAt = this.#owner.context.deadlines.now
     if (this.#held === undefined) this.#parse(chunk)
     else this.#held = Buffer.concat([this.#held, chunk])
   }
 
-  readonly #onEnd = (): void => {
+  #onEnd(): void {
     this.#ended = true
     if (this.#closing) return
     if (this.#exchange?.requestComplete === false) {
-      this.stream.destroy()
+      this.wire.destroy()
     } else if (this.#exchange === undefined && !this.#reader.idle) {
       this.#stop(failures.truncated())
     } else {
@@ -204,19 +190,24 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     }
   }
 
-  readonly #onDrain = (): void => {
+  #onDrain(): void {
     this.#progressAt = this.#owner.context.deadlines.now
     this.#exchange?.downstreamDrained()
     this.proceed()
   }
 
-  readonly #onClose = (): void => {
-    this.#owner.context.deadlines.unwatch(this)
+  #onClose(): void {
+    this.#gone()
     this.#closing = true
     this.out.discard()
     this.#held = undefined
     this.#exchange?.downstreamClosed(failures.clientGone())
     this.#exchange = undefined
+  }
+
+  /** It is watched and counted no more. */
+  #gone(): void {
+    this.#owner.context.deadlines.unwatch(this)
     this.#owner.closed(this)
   }
 
@@ -239,7 +230,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     let at = 0
     while (at < chunk.length && !this.#closing) {
       if (!this.#ready()) {
-        this.#held = chunk.subarray(at)
+        this.#held = Buffer.from(chunk.subarray(at))
         return
       }
       if (this.#idle) {
@@ -304,8 +295,8 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     const paused = !this.#closing && !this.#readable()
     if (paused === this.#paused) return
     this.#paused = paused
-    if (paused) this.stream.pause()
-    else this.stream.resume()
+    if (paused) this.wire.pause()
+    else this.wire.resume()
   }
 
   #readable(): boolean {
@@ -315,5 +306,3 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     return exchange.requestComplete || exchange.takesBody
   }
 }
-
-function ignore(): void {}

@@ -15,11 +15,11 @@ import { type Failure, failures } from './failure.ts'
 import { requestHeaders } from './headers.ts'
 import { Reply } from './reply.ts'
 import { RequestBody } from './request-body.ts'
-import { worseLabel } from './transport.ts'
-import { tunnel } from './tunnel.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { ResponseTaker, UpstreamConnection } from './upstream/connection.ts'
 import type { Endpoint, Waiter } from './upstream/endpoint.ts'
+import { worseLabel } from './wire/leg.ts'
+import { tunnel } from './wire/tunnel.ts'
 
 /** How much of a request body is read and thrown away so that its connection can be kept. */
 const MAX_DISCARDED_BYTES = 256 * 1024
@@ -66,7 +66,7 @@ export class Exchange implements ResponseTaker, Waiter {
     this.reply = new Reply(head, downstream.out)
     this.attempts = new Attempts(head, cluster)
     this.#body = new RequestBody(head.framing.kind === 'chunked', this.attempts.keptBytes)
-    downstream.leg?.begin()
+    downstream.wire.leg?.begin()
     context.counters.total++
     context.counters.active++
   }
@@ -156,7 +156,7 @@ export class Exchange implements ResponseTaker, Waiter {
     connection.endpoint.succeeded()
     this.#body.forget()
     if (this.#context.draining || this.#bodyIsWithheld()) this.reply.closes = true
-    this.label = worseLabel(this.#downstream.leg, connection.leg)
+    this.label = worseLabel(this.#downstream.wire.leg, connection.wire.leg)
     const shown = this.#context.transportHeader ? this.label : undefined
     connection.limitIdle(this.reply.head(head, shown))
   }
@@ -166,13 +166,13 @@ export class Exchange implements ResponseTaker, Waiter {
   }
 
   responseFlush(): void {
-    if (this.#downstream.out.flush()) this.#connection?.stream.pause()
+    if (this.#downstream.out.flush()) this.#connection?.wire.pause()
   }
 
   responseEnd(connection: UpstreamConnection, trailers: Headers): void {
     this.reply.end(trailers)
     this.#downstream.out.flush()
-    this.label = worseLabel(this.#downstream.leg, connection.leg)
+    this.label = worseLabel(this.#downstream.wire.leg, connection.wire.leg)
     this.#connection = undefined
     this.#answered()
   }
@@ -193,7 +193,11 @@ export class Exchange implements ResponseTaker, Waiter {
     this.#connection = undefined
     this.#downstream.out.flush()
     const early = { fromDownstream: this.#downstream.detach(), fromUpstream }
-    tunnel(this.#downstream.stream, connection.stream, early, () => this.#answered())
+    tunnel(this.#downstream.wire, connection.wire, early, () => {
+      this.#downstream.released()
+      connection.released()
+      this.#answered()
+    })
   }
 
   internalError(error: unknown): void {
@@ -202,7 +206,7 @@ export class Exchange implements ResponseTaker, Waiter {
   }
 
   downstreamDrained(): void {
-    this.#connection?.stream.resume()
+    this.#connection?.wire.resume()
   }
 
   /**

@@ -1,7 +1,6 @@
 /** Binds one configured address and turns what arrives there into downstream connections. */
 import { once } from 'node:events'
-import { createServer, type Server, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { createServer, type Server } from 'node:net'
 import { originForm, type RequestHead } from '../adapter/http1/index.ts'
 import {
   type ClaimedPath,
@@ -15,8 +14,10 @@ import type { ProxyContext } from './context.ts'
 import { Downstream, type DownstreamOwner } from './downstream.ts'
 import { type Failure, failures } from './failure.ts'
 import { RouteTable } from './routes.ts'
-import { Leg } from './transport.ts'
 import type { Cluster } from './upstream/cluster.ts'
+import type { Attach } from './upstream/connect.ts'
+import { ChannelWire } from './wire/channel-wire.ts'
+import { SocketWire } from './wire/socket-wire.ts'
 
 /** An address that is bound. */
 interface Binding {
@@ -112,7 +113,7 @@ export class Listener implements DownstreamOwner {
   }
 
   async #listenTcp(host: string, port: number): Promise<Binding> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true })
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true })
     server.listen({ host, port })
     await this.#serve(server)
     const bound = server.address()
@@ -127,7 +128,7 @@ export class Listener implements DownstreamOwner {
 
   async #listenUnix(path: string): Promise<Binding> {
     const claim: ClaimedPath = await claimPath(path, this.#claimOptions())
-    const server = createServer({ allowHalfOpen: true })
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
     try {
       server.listen({ path: claim.bindPath })
       await this.#serve(server)
@@ -149,8 +150,10 @@ export class Listener implements DownstreamOwner {
 
   async #listenShm(path: string): Promise<Binding> {
     const listener: ShmListener = await listen({ path, ...this.#claimOptions() })
-    listener.on('stream', (stream) => this.#accept(stream, new Leg(stream, 'shm')))
-    listener.on('connection', (socket) => this.#accept(socket, new Leg(socket, 'socket')))
+    listener.on('stream', (stream) => this.#accept((owner) => new ChannelWire(stream, owner)))
+    listener.on('connection', (socket) =>
+      this.#accept((owner) => SocketWire.over(socket, owner, true))
+    )
     listener.on('refused', (reason) => {
       this.context.log.warn({ listener: this.name, reason }, 'a shared-memory handshake failed')
     })
@@ -169,7 +172,7 @@ export class Listener implements DownstreamOwner {
   }
 
   async #serve(server: Server): Promise<void> {
-    server.on('connection', (socket) => this.#accept(socket, undefined))
+    server.on('connection', (socket) => this.#accept((owner) => SocketWire.accept(socket, owner)))
     await once(server, 'listening')
     // Out of file descriptors: this client is lost, the listener is not.
     server.on('error', (error) => {
@@ -177,14 +180,11 @@ export class Listener implements DownstreamOwner {
     })
   }
 
-  #accept(stream: Duplex, leg: Leg | undefined): void {
+  #accept(attach: Attach): void {
     this.context.counters.accepted++
-    stream.allowHalfOpen = true
-    const address = stream instanceof Socket ? (stream.remoteAddress ?? '') : ''
-    const remoteAddress = address.startsWith('::ffff:') ? address.slice(7) : address
-    const forwarding = { remoteAddress, trusted: this.#config.trustForwarded }
-    this.#connections.add(new Downstream(stream, this, forwarding, leg))
-    if (stream.isPaused()) stream.resume()
+    const downstream = new Downstream(attach, this, this.#config.trustForwarded)
+    this.#connections.add(downstream)
+    downstream.wire.resume()
   }
 }
 

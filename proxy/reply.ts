@@ -12,7 +12,7 @@ import type { Lease } from '../adapter/shmipc/index.ts'
 import type { TransportLabel } from './counters.ts'
 import type { Failure } from './failure.ts'
 import { responseHeaders, trailerFields } from './headers.ts'
-import type { Outgoing } from './outgoing.ts'
+import type { Outgoing } from './wire/outgoing.ts'
 
 const CHUNKED: Framing = { kind: 'chunked' }
 const CLOSE: Framing = { kind: 'close' }

@@ -1,13 +1,12 @@
 import { type Headers, LAST_CHUNK, writeTrailers } from '../adapter/http1/index.ts'
 import { trailerFields } from './headers.ts'
-import type { Outgoing } from './outgoing.ts'
+import type { Outgoing } from './wire/outgoing.ts'
 
 /** A body in more pieces than this is not worth keeping: the bookkeeping outweighs the bytes. */
 const MAX_CHUNKS = 4096
 
 /**
- * A request's body: what has not been sent yet, and what is kept to be sent once more. Chunks are
- * kept by reference. What waits to be sent the first time is bounded because the client is not read
+ * A request's body: what has not been sent yet, and what is kept to be sent once more. What waits to be sent the first time is bounded because the client is not read
  * meanwhile.
  */
 export class RequestBody {
@@ -17,7 +16,7 @@ export class RequestBody {
   readonly #limitBytes: number
   #chunks: Buffer[] = []
   #bytes = 0
-  #keeping = true
+  #keeping: boolean
   #lost = false
   #trailers: Headers = []
 
@@ -25,6 +24,7 @@ export class RequestBody {
   constructor(chunked: boolean, limitBytes: number) {
     this.#chunked = chunked
     this.#limitBytes = limitBytes
+    this.#keeping = limitBytes > 0
   }
 
   /** Everything that came so far can be sent again. */
@@ -32,14 +32,18 @@ export class RequestBody {
     return !this.#lost
   }
 
-  /** @param out where it goes at once; `undefined` while there is no connection */
+  /**
+   * @param chunk valid during the call
+   * @param out where it goes at once; `undefined` while there is no connection
+   */
   add(chunk: Buffer, out: Outgoing | undefined): void {
     if (out !== undefined) this.#write(chunk, out)
     if (out !== undefined && !this.#keeping) {
       this.#lost = true
       return
     }
-    this.#chunks.push(chunk)
+    // The client's next bytes are read to the same place.
+    this.#chunks.push(Buffer.from(chunk))
     this.#bytes += chunk.length
     if (out !== undefined) this.#forgetSurplus()
   }

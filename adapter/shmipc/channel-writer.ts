@@ -58,13 +58,14 @@ export class ChannelWriter {
     this.#credit = session.peerWindow
   }
 
-  /** See `Channel.write`. */
+  /** See `Channel.write`; `copied` as `Channel.writeCopied`. */
   write(
     before: string,
     body: Buffer | string | undefined,
     encoding: BufferEncoding,
     after: string,
-    taken: (() => void) | undefined
+    taken: (() => void) | undefined,
+    copied = false
   ): boolean {
     if (this.#stopped) {
       taken?.()
@@ -76,7 +77,7 @@ export class ChannelWriter {
     }
     if (before !== '') this.#add(Buffer.from(before, 'latin1'), undefined)
     if (typeof body === 'string') this.#add(Buffer.from(body, encoding), taken)
-    else if (body !== undefined) this.#add(body, taken)
+    else if (body !== undefined) this.#add(copied ? Buffer.from(body) : body, taken)
     if (after !== '') this.#add(Buffer.from(after, 'latin1'), undefined)
     this.#continue()
     return this.length <= HIGH_WATER_BYTES

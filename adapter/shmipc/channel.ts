@@ -116,6 +116,11 @@ export class Channel implements Lender {
     return this.#writer.write(before, body, encoding, after, taken)
   }
 
+  /** As `write`, of bytes that may change after the call: what cannot leave at once is copied. */
+  writeCopied(before: string, body: Buffer | undefined, after: string): boolean {
+    return this.#writer.write(before, body, 'latin1', after, undefined, true)
+  }
+
   /** Half-close, after all that was written. Towards plain shmipc, which has none, it waits. */
   end(): void {
     this.#writer.end()

@@ -2,6 +2,7 @@
 export { parseShmAddress } from './address.ts'
 export { type Availability, sharedMemory } from './availability.ts'
 export { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
+export { Channel, type ChannelOwner } from './channel.ts'
 export { type ConnectOptions, connect, UnreachableError } from './connect.ts'
 export type { Lease } from './lease.ts'
 export { type Connection, Link, type LinkStatistics } from './link.ts'

@@ -1,12 +1,12 @@
-import { connect as connectSocket, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import type { Link } from '../../adapter/shmipc/index.ts'
+import type { Socket } from 'node:net'
+import { type Link, ShmStream } from '../../adapter/shmipc/index.ts'
 import type { Address } from '../config/address.ts'
+import { ChannelWire } from '../wire/channel-wire.ts'
+import { SocketWire } from '../wire/socket-wire.ts'
+import type { Wire, WireOwner } from '../wire/wire.ts'
 
-export interface OpenedStream {
-  readonly stream: Duplex
-  readonly transport: 'shm' | 'socket'
-}
+/** Makes the wire of a connection that is open. Called once. */
+export type Attach = (owner: WireOwner) => Wire
 
 /** The upstream took longer to accept than it may. */
 export class ConnectTimeoutError extends Error {
@@ -15,53 +15,47 @@ export class ConnectTimeoutError extends Error {
 }
 
 /**
- * Opens one stream to `address`.
+ * Opens one connection to `address`.
  *
  * @param link the shared-memory link of a `shm://` address
- * @param timeoutMs then the attempt is given up and a stream that still comes is destroyed
+ * @param timeoutMs then the attempt is given up and a connection that still comes is destroyed
  */
-export function openStream(
+export function openWire(
   address: Address,
   link: Link | undefined,
   timeoutMs: number
-): Promise<OpenedStream> {
+): Promise<Attach> {
   return new Promise((resolve, reject) => {
     let late = false
-    let socket: Socket | undefined
+    let dialling: { destroy(): void } | undefined
     const timer = setTimeout(() => {
       late = true
-      socket?.destroy()
+      dialling?.destroy()
       reject(new ConnectTimeoutError(`connect ETIMEDOUT ${address.text} after ${timeoutMs} ms`))
     }, timeoutMs)
 
-    const opened = (result: OpenedStream) => {
+    const opened = (attach: Attach) => {
       clearTimeout(timer)
-      if (late) result.stream.destroy()
-      else resolve(result)
+      resolve(attach)
     }
     const failed = (error: Error) => {
       clearTimeout(timer)
       reject(error)
     }
-    if (link !== undefined) link.connect().then(opened, failed)
-    else socket = openSocket(address, opened, failed)
+    if (link === undefined) {
+      dialling = SocketWire.connect(endpointOf(address), opened, failed)
+      return
+    }
+    link.connect().then(({ stream }) => {
+      if (late) stream.destroy()
+      else if (stream instanceof ShmStream) opened((owner) => new ChannelWire(stream, owner))
+      else opened((owner) => SocketWire.over(stream as Socket, owner, true))
+    }, failed)
   })
 }
 
-function openSocket(
-  address: Address,
-  opened: (result: OpenedStream) => void,
-  failed: (error: Error) => void
-): Socket {
-  const socket = connectSocket(
-    address.kind === 'http'
-      ? { host: address.host, port: address.port, noDelay: true, allowHalfOpen: true }
-      : { path: address.path, allowHalfOpen: true }
-  )
-  socket.once('error', failed)
-  socket.once('connect', () => {
-    socket.off('error', failed)
-    opened({ stream: socket, transport: 'socket' })
-  })
-  return socket
+function endpointOf(address: Address) {
+  return address.kind === 'http'
+    ? { host: address.host, port: address.port, noDelay: true }
+    : { path: address.path }
 }

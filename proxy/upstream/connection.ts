@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream'
 import {
   type Headers,
   HttpParseError,
@@ -6,10 +5,10 @@ import {
   type ResponseHead,
   ResponseReader
 } from '../../adapter/http1/index.ts'
-import { type Lease, ShmStream } from '../../adapter/shmipc/index.ts'
+import type { Lease } from '../../adapter/shmipc/index.ts'
 import { describeError, type Failure } from '../failure.ts'
-import { Outgoing } from '../outgoing.ts'
-import type { Leg } from '../transport.ts'
+import { Outgoing } from '../wire/outgoing.ts'
+import type { Wire, WireOwner } from '../wire/wire.ts'
 import type { Endpoint } from './endpoint.ts'
 
 /** The request a connection is busy with. Called from within the connection's events. */
@@ -35,10 +34,8 @@ export interface ResponseTaker {
 
 /** One connection to an endpoint: it carries one request at a time, and is reused. */
 export class UpstreamConnection implements MessageHandler<ResponseHead> {
-  readonly stream: Duplex
+  readonly wire: Wire
   readonly endpoint: Endpoint
-  /** `undefined` when the endpoint's address is not `shm://`. */
-  readonly leg: Leg | undefined
   readonly out: Outgoing
   /** Requests answered so far; a connection that has served may be closed by the peer any time. */
   served = 0
@@ -55,19 +52,17 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   #trailers: Headers | undefined
   /** Of the input being parsed. */
   #lease: Lease | undefined
-  #error: Error | undefined
 
-  constructor(stream: Duplex, leg: Leg | undefined, endpoint: Endpoint) {
-    this.stream = stream
-    this.leg = leg
+  /** @param attach makes the wire, told who owns it */
+  constructor(attach: (owner: WireOwner) => Wire, endpoint: Endpoint) {
     this.endpoint = endpoint
-    this.out = new Outgoing(stream)
-    stream.on('data', this.#onData)
-    lender(stream)?.lendTo(this.#onLent)
-    stream.on('end', this.#onEnd)
-    stream.on('drain', this.#onDrain)
-    stream.on('error', this.#onError)
-    stream.on('close', this.#onClose)
+    this.wire = attach({
+      onBytes: (chunk, lease) => this.#onBytes(chunk, lease),
+      onDrain: () => this.#taker?.upstreamDrained(),
+      onEnd: () => this.#onEnd(),
+      onClose: (error) => this.#onClose(error)
+    })
+    this.out = new Outgoing(this.wire)
   }
 
   /** A byte of the response to the current request has arrived. */
@@ -79,7 +74,7 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   begin(taker: ResponseTaker, method: string, upgrade: string | undefined): void {
     this.#taker = taker
     this.#responding = false
-    this.leg?.begin()
+    this.wire.leg?.begin()
     this.#reader.expect(method, { upgrade })
   }
 
@@ -99,7 +94,12 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   }
 
   destroy(): void {
-    this.stream.destroy()
+    this.wire.destroy()
+    this.endpoint.removed(this)
+  }
+
+  /** The wire that was given to a tunnel is closed. */
+  released(): void {
     this.endpoint.removed(this)
   }
 
@@ -117,16 +117,16 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
     this.#trailers = trailers
   }
 
-  readonly #onLent = (view: Buffer, lease: Lease): void => {
+  #onBytes(chunk: Buffer, lease: Lease | undefined): void {
     this.#lease = lease
     try {
-      this.#onData(view)
+      this.#read(chunk)
     } finally {
       this.#lease = undefined
     }
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #read(chunk: Buffer): void {
     const taker = this.#taker
     // Bytes nobody asked for would be read as the answer to the next request.
     if (taker === undefined) {
@@ -164,14 +164,10 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   #handOver(rest: Buffer): void {
     const taker = this.#taker as ResponseTaker
     this.#taker = undefined
-    this.stream.off('data', this.#onData)
-    lender(this.stream)?.lendTo(undefined)
-    this.stream.off('end', this.#onEnd)
-    this.stream.off('drain', this.#onDrain)
-    taker.responseTunnel(this, this.#lease === undefined ? rest : Buffer.from(rest))
+    taker.responseTunnel(this, rest)
   }
 
-  readonly #onEnd = (): void => {
+  #onEnd(): void {
     if (this.#taker === undefined) {
       this.destroy()
       return
@@ -187,22 +183,13 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
     else this.#failed()
   }
 
-  readonly #onDrain = (): void => {
-    this.#taker?.upstreamDrained()
-  }
-
-  readonly #onError = (error: Error): void => {
-    this.#error = error
-  }
-
-  readonly #onClose = (): void => {
+  #onClose(error: Error | undefined): void {
     this.endpoint.removed(this)
-    this.#failed()
+    this.#failed(error)
   }
 
-  #failed(): void {
-    const cause =
-      this.#error === undefined ? 'it closed the connection' : describeError(this.#error)
+  #failed(error?: Error): void {
+    const cause = error === undefined ? 'it closed the connection' : describeError(error)
     const when = this.#responding ? 'in the middle of the response' : 'before it answered'
     this.#fail({
       reason: 'upstream_reset',
@@ -231,8 +218,4 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
     this.destroy()
     taker?.upstreamFailed(this, failure)
   }
-}
-
-function lender(stream: Duplex): ShmStream | undefined {
-  return stream instanceof ShmStream ? stream : undefined
 }

@@ -1,11 +1,10 @@
-import type { Duplex } from 'node:stream'
 import { Link, type LinkStatistics } from '../../adapter/shmipc/index.ts'
 import type { ClusterConfig, EndpointConfig } from '../config/types.ts'
 import type { ProxyContext } from '../context.ts'
 import type { Watched } from '../deadlines.ts'
 import { describeError, type Failure } from '../failure.ts'
-import { Leg } from '../transport.ts'
-import { ConnectTimeoutError, type OpenedStream, openStream } from './connect.ts'
+import type { Wire } from '../wire/wire.ts'
+import { type Attach, ConnectTimeoutError, openWire } from './connect.ts'
 import { UpstreamConnection } from './connection.ts'
 
 /** After its first failure an endpoint is passed over for this long; doubled with each further. */
@@ -134,7 +133,7 @@ export class Endpoint implements Watched {
       return
     }
     this.inFlight--
-    if (connection.stream.isPaused()) connection.stream.resume()
+    connection.wire.resume()
     this.#offer(connection)
   }
 
@@ -184,7 +183,7 @@ export class Endpoint implements Watched {
   #popIdle(): UpstreamConnection | undefined {
     for (;;) {
       const connection = this.#idle.at(-1)
-      if (connection === undefined || !isSpent(connection.stream)) return this.#idle.pop()
+      if (connection === undefined || !isSpent(connection.wire)) return this.#idle.pop()
       // While it is still listed as idle: removed() counts any other as in flight.
       connection.destroy()
     }
@@ -203,21 +202,20 @@ export class Endpoint implements Watched {
       this.#open.size + this.#connecting < this.#limits.connections
     ) {
       this.#connecting++
-      openStream(this.#config.address, this.#link, this.#limits.connectTimeoutMs).then(
-        (opened) => this.#connected(opened),
+      openWire(this.#config.address, this.#link, this.#limits.connectTimeoutMs).then(
+        (attach) => this.#connected(attach),
         (error: Error) => this.#connectFailed(error)
       )
     }
   }
 
-  #connected({ stream, transport }: OpenedStream): void {
+  #connected(attach: Attach): void {
     this.#connecting--
+    const connection = new UpstreamConnection(attach, this)
     if (this.#closed && this.#waiters.length === 0) {
-      stream.destroy()
+      connection.destroy()
       return
     }
-    const leg = this.#link === undefined ? undefined : new Leg(stream, transport)
-    const connection = new UpstreamConnection(stream, leg, this)
     if (this.#open.size === 0) this.#context.deadlines.watch(this)
     this.#open.add(connection)
     this.#offer(connection)
@@ -254,9 +252,9 @@ export class Endpoint implements Watched {
 }
 
 /**
- * Between its end and its 'close' event a dead stream may still be idle here; one whose server is
- * going will be ended by it, and must not be given another request.
+ * Between its end and the news of it a dead wire may still be idle here; one whose server is going
+ * will be ended by it, and must not be given another request.
  */
-function isSpent(stream: Duplex & { readonly retiring?: boolean }): boolean {
-  return stream.destroyed || stream.retiring === true
+function isSpent(wire: Wire): boolean {
+  return wire.closed || wire.retiring
 }

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { TransportLabel } from './counters.ts'
+import type { TransportLabel } from '../counters.ts'
 
 /**
  * One side of the proxy as far as shared memory goes: a connection whose address is `shm://`, and

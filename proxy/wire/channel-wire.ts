@@ -1,0 +1,70 @@
+import type { Channel, Lease, ShmStream } from '../../adapter/shmipc/index.ts'
+import { Leg } from './leg.ts'
+import type { Wire, WireOwner } from './wire.ts'
+
+/** More than this waiting is too much. As `net.Socket`'s high-water mark. */
+const HIGH_WATER_BYTES = 64 * 1024
+
+/** A stream of a shared-memory session. */
+export class ChannelWire implements Wire {
+  readonly leg: Leg
+  readonly remoteAddress = ''
+  readonly #stream: ShmStream
+  readonly #channel: Channel
+
+  /** What has arrived already is told at once. */
+  constructor(stream: ShmStream, owner: WireOwner) {
+    this.#stream = stream
+    this.leg = new Leg(stream, 'shm')
+    this.#channel = stream.takeOver(owner)
+  }
+
+  get owner(): WireOwner {
+    return this.#channel.owner
+  }
+
+  set owner(owner: WireOwner) {
+    this.#channel.owner = owner
+  }
+
+  get closed(): boolean {
+    return this.#stream.destroyed
+  }
+
+  get retiring(): boolean {
+    return this.#stream.retiring
+  }
+
+  get blocked(): boolean {
+    return this.#channel.writableLength > HIGH_WATER_BYTES
+  }
+
+  write(before: string, body: Buffer | undefined, after: string, lease: Lease | undefined): void {
+    if (body === undefined || lease === undefined) {
+      this.#channel.writeCopied(before, body, after)
+      return
+    }
+    lease.hold()
+    this.#channel.write(before, body, 'latin1', after, lease.drop)
+  }
+
+  end(): void {
+    this.#channel.end()
+  }
+
+  pause(): void {
+    this.#channel.pause()
+  }
+
+  resume(): void {
+    this.#channel.resume()
+  }
+
+  destroy(error?: Error): void {
+    this.#stream.destroy(error)
+  }
+
+  reset(error: Error): void {
+    this.#stream.destroy(error)
+  }
+}

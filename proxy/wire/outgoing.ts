@@ -1,0 +1,87 @@
+import { CHUNK_END, chunkHeader } from '../../adapter/http1/index.ts'
+import type { Lease } from '../../adapter/shmipc/index.ts'
+import type { Wire } from './wire.ts'
+
+/** Up to here a chunk is cheaper as a part of the text before it. */
+const MAX_FOLDED_BYTES = 2 * 1024
+/** Text that has grown to this is written. */
+const MAX_TEXT_BYTES = 16 * 1024
+
+/**
+ * What is about to be written to a wire. It gathers while one piece of input is parsed: a head and
+ * its small body cost one system call, or one ring element.
+ */
+export class Outgoing {
+  readonly #wire: Wire
+  #before = ''
+  #body: Buffer | undefined
+  #lease: Lease | undefined
+  #after = ''
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+  }
+
+  /** The source of what is written must pause until the wire drains. */
+  get blocked(): boolean {
+    return this.#wire.blocked
+  }
+
+  /** Adds Latin-1 text: a head, a chunk's size line. */
+  text(text: string): void {
+    if (this.#body === undefined) this.#before += text
+    else this.#after += text
+  }
+
+  /**
+   * Adds `chunk` as it is. It must not change before {@link flush}.
+   *
+   * @param lease of the shared memory `chunk` is a view of: held until it is written
+   */
+  data(chunk: Buffer, lease?: Lease): void {
+    if (this.#body !== undefined) this.#write()
+    if (chunk.length <= MAX_FOLDED_BYTES) {
+      this.#before += chunk.toString('latin1')
+      if (this.#before.length > MAX_TEXT_BYTES) this.#write()
+      return
+    }
+    lease?.hold()
+    this.#body = chunk
+    this.#lease = lease
+  }
+
+  /** Adds `chunk` in chunked coding (RFC 9112 7.1). */
+  chunked(chunk: Buffer, lease?: Lease): void {
+    if (this.#body !== undefined) this.#write()
+    this.text(chunkHeader(chunk.length))
+    this.data(chunk, lease)
+    this.text(CHUNK_END)
+  }
+
+  /** Hands over everything added; returns {@link blocked}. */
+  flush(): boolean {
+    if (this.#before !== '' || this.#body !== undefined) this.#write()
+    return this.#wire.blocked
+  }
+
+  /** Forgets what was added: the wire is gone. */
+  discard(): void {
+    this.#lease?.release()
+    this.#clear()
+  }
+
+  #write(): void {
+    const lease = this.#lease
+    const body = this.#body
+    this.#wire.write(this.#before, body, this.#after, lease)
+    this.#clear()
+    lease?.release()
+  }
+
+  #clear(): void {
+    this.#before = ''
+    this.#body = undefined
+    this.#lease = undefined
+    this.#after = ''
+  }
+}

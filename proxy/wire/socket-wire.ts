@@ -1,0 +1,171 @@
+import { connect, type NetConnectOpts, Socket } from 'node:net'
+import type { Lease } from '../../adapter/shmipc/index.ts'
+import { Leg } from './leg.ts'
+import type { Wire, WireOwner } from './wire.ts'
+
+/**
+ * Where every socket reads to: read, callback and what it leads to are one synchronous step, so an
+ * idle connection holds no buffer.
+ */
+const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024)
+/** Up to here a body joins its head as text, which the kernel is given from the stack. */
+const MAX_TEXT_BYTES = 2 * 1024
+/** Up to here copying the parts into one buffer is cheaper than a vectored write of them. */
+const MAX_JOINED_BYTES = 16 * 1024
+
+/** What `net.Socket` has and its types do not. */
+interface Wrapped {
+  _handle: unknown
+}
+
+/** A TCP connection or a Unix socket. */
+export class SocketWire implements Wire {
+  owner: WireOwner
+  readonly leg: Leg | undefined
+  readonly #socket: Socket
+  #error: Error | undefined
+
+  /** @param socket delivers to {@link onRead}, or emits 'data' */
+  private constructor(socket: Socket, owner: WireOwner, shm: boolean) {
+    this.#socket = socket
+    this.owner = owner
+    this.leg = shm ? new Leg(socket, 'socket') : undefined
+    socket.on('end', () => this.owner.onEnd())
+    socket.on('drain', () => this.owner.onDrain())
+    // 'close' follows and does what is to be done; a peer may reset whenever it likes.
+    socket.on('error', (error) => {
+      this.#error = error
+    })
+    socket.on('close', () => this.owner.onClose(this.#error))
+  }
+
+  /**
+   * Takes a connection from a server with `pauseOnConnect`. Its handle moves to a socket that reads
+   * into the scratch: Node has no such option for accepted ones.
+   */
+  static accept(accepted: Socket, owner: WireOwner): SocketWire {
+    const handle = (accepted as unknown as Wrapped)._handle
+    ;(accepted as unknown as Wrapped)._handle = null
+    let wire: SocketWire | undefined
+    const socket = new Socket({
+      handle,
+      allowHalfOpen: true,
+      onread: { buffer: SCRATCH, callback: (bytes: number) => wire?.onRead(bytes) ?? true }
+    } as ConstructorParameters<typeof Socket>[0])
+    wire = new SocketWire(socket, owner, false)
+    // The server counts it until then.
+    socket.on('close', () => accepted.destroy())
+    return wire
+  }
+
+  /** @param socket anybody's, in use by nobody else */
+  static over(socket: Socket, owner: WireOwner, shm: boolean): SocketWire {
+    const wire = new SocketWire(socket, owner, shm)
+    socket.allowHalfOpen = true
+    socket.on('data', (chunk: Buffer) => wire.owner.onBytes(chunk, undefined))
+    return wire
+  }
+
+  /** Begins to connect. `connected` or `failed` is called, unless it is destroyed before. */
+  static connect(
+    options: NetConnectOpts,
+    connected: (attach: (owner: WireOwner) => SocketWire) => void,
+    failed: (error: Error) => void
+  ): { destroy(): void } {
+    let wire: SocketWire | undefined
+    const socket = connect({
+      ...options,
+      allowHalfOpen: true,
+      onread: { buffer: SCRATCH, callback: (bytes: number) => wire?.onRead(bytes) ?? true }
+    })
+    socket.once('error', failed)
+    socket.once('connect', () => {
+      socket.off('error', failed)
+      connected((owner) => {
+        wire = new SocketWire(socket, owner, false)
+        return wire
+      })
+    })
+    return socket
+  }
+
+  get remoteAddress(): string {
+    const address = this.#socket.remoteAddress ?? ''
+    return address.startsWith('::ffff:') ? address.slice(7) : address
+  }
+
+  get closed(): boolean {
+    return this.#socket.destroyed
+  }
+
+  get retiring(): boolean {
+    return (this.#socket as Socket & { retiring?: boolean }).retiring === true
+  }
+
+  get blocked(): boolean {
+    // write() also returns false when everything went out at once; only what is left counts.
+    return this.#socket.writableNeedDrain && this.#socket.writableLength > 0
+  }
+
+  write(before: string, body: Buffer | undefined, after: string, lease: Lease | undefined): void {
+    const socket = this.#socket
+    if (body === undefined) {
+      socket.write(before + after, 'latin1')
+      return
+    }
+    const bytes = before.length + body.length + after.length
+    if (bytes <= MAX_TEXT_BYTES) {
+      socket.write(before + body.toString('latin1') + after, 'latin1')
+    } else if (bytes <= MAX_JOINED_BYTES) {
+      socket.write(join(before, body, after, bytes))
+    } else {
+      socket.cork()
+      if (before !== '') socket.write(before, 'latin1')
+      if (lease === undefined) socket.write(Buffer.from(body))
+      else {
+        lease.hold()
+        socket.write(body, lease.drop)
+      }
+      if (after !== '') socket.write(after, 'latin1')
+      socket.uncork()
+    }
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  destroy(error?: Error): void {
+    this.#socket.destroy(error)
+  }
+
+  reset(error: Error): void {
+    const socket = this.#socket
+    // What Socket.resetAndDestroy() sets; but that first flushes and sends FIN, which an HTTP/1.0
+    // client takes for the end of the body. Only a TCP connection can be reset.
+    if (socket.remoteAddress !== undefined) Object.assign(socket, { resetAndClosing: true })
+    socket.destroy(error)
+  }
+
+  /** Bytes of the scratch have been filled. Returns whether to read on. */
+  private onRead(bytes: number): boolean {
+    this.owner.onBytes(SCRATCH.subarray(0, bytes), undefined)
+    return true
+  }
+}
+
+function join(before: string, body: Buffer, after: string, bytes: number): Buffer {
+  const joined = Buffer.allocUnsafe(bytes)
+  let at = joined.write(before, 0, 'latin1')
+  at += body.copy(joined, at)
+  if (after !== '') joined.write(after, at, 'latin1')
+  return joined
+}
