@@ -43,18 +43,32 @@ template <typename T>
   return __atomic_exchange_n(reinterpret_cast<T*>(word), value, __ATOMIC_SEQ_CST);
 }
 
-// Sequentially consistent. On failure `expected` holds what was found.
+// Orders nothing, but does not break the chain from a peer's Exchange to our next, as a store would.
+template <typename T>
+[[gnu::no_sanitize("alignment")]] inline T ExchangeRelaxed(std::byte* word, T value) noexcept {
+  return __atomic_exchange_n(reinterpret_cast<T*>(word), value, __ATOMIC_RELAXED);
+}
+
+// Acquires and releases. On failure `expected` holds what was found, and nothing is ordered.
 template <typename T>
 [[gnu::no_sanitize("alignment")]] inline bool CompareExchange(std::byte* word, T& expected,
                                                               T desired) noexcept {
   return __atomic_compare_exchange_n(reinterpret_cast<T*>(word), &expected, desired, false,
-                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-// Returns the value after the addition.
+// The same, but only releases.
 template <typename T>
-[[gnu::no_sanitize("alignment")]] inline T AddFetch(std::byte* word, T value) noexcept {
-  return __atomic_add_fetch(reinterpret_cast<T*>(word), value, __ATOMIC_SEQ_CST);
+[[gnu::no_sanitize("alignment")]] inline bool CompareExchangeRelease(std::byte* word, T& expected,
+                                                                     T desired) noexcept {
+  return __atomic_compare_exchange_n(reinterpret_cast<T*>(word), &expected, desired, false,
+                                     __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+// For counters both ends change: orders nothing. Returns the value after the addition.
+template <typename T>
+[[gnu::no_sanitize("alignment")]] inline T AddFetchRelaxed(std::byte* word, T value) noexcept {
+  return __atomic_add_fetch(reinterpret_cast<T*>(word), value, __ATOMIC_RELAXED);
 }
 
 }  // namespace shm

@@ -62,7 +62,8 @@ std::optional<BufferRegion> BufferRegion::Map(std::span<std::byte> region, std::
     return std::nullopt;
   }
   BufferRegion mapped(region);
-  const auto count = LoadAcquire<std::uint16_t>(region.data() + kRegionLists);
+  // Relaxed, as all of the table: the handshake's messages came after it was written.
+  const auto count = LoadRelaxed<std::uint16_t>(region.data() + kRegionLists);
   if (count == 0 || count > kMaxLists) {
     error = "buffer region with " + std::to_string(count) + " lists";
     return std::nullopt;

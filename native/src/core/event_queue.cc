@@ -41,7 +41,8 @@ void EventQueue::InitialiseRegion(std::span<std::byte> region, std::uint32_t cap
 std::optional<EventQueue> EventQueue::Map(std::span<std::byte> ring) noexcept {
   if (ring.size() < kRingHeaderBytes) return std::nullopt;
 
-  const auto capacity = LoadAcquire<std::uint32_t>(ring.data() + kRingCapacity);
+  // Relaxed: the handshake's messages came after it was written.
+  const auto capacity = LoadRelaxed<std::uint32_t>(ring.data() + kRingCapacity);
   if (capacity == 0 || capacity % kCapacityMultiple != 0) return std::nullopt;
   if ((ring.size() - kRingHeaderBytes) / kElementBytes < capacity) return std::nullopt;
   if (!Indivisible(ring.data() + kRingHead) || !Indivisible(ring.data() + kRingTail)) {
@@ -90,24 +91,26 @@ void EventQueue::Advance() noexcept {
   StoreRelease<std::uint64_t>(ring_ + kRingHead, head + 1);
 }
 
+// Whoever exchanges the flag second sees what the first did before: either the producer learns that
+// the consumer sleeps, or the consumer's re-check sees the producer's tail. That needs each side to
+// write the flag even where it does not change, and with an exchange: a plain store, or a
+// compare-and-swap that fails, would not hand over the tail.
+// docs/internals/memory-ordering.md has the peers that do otherwise.
+
 bool EventQueue::ClaimWakeUp() noexcept {
-  // Sequentially consistent and after the tail's release: either this sees the consumer's cleared
-  // flag, or the consumer's re-check in TrySleep sees our tail. Reading the flag first with a
-  // weaker load would lose wake-ups.
-  std::uint32_t sleeping = 0;
-  return CompareExchange<std::uint32_t>(ring_ + kRingWorking, sleeping, 1);
+  return Exchange<std::uint32_t>(ring_ + kRingWorking, 1) == 0;
 }
 
 bool EventQueue::TrySleep() noexcept {
   Exchange<std::uint32_t>(ring_ + kRingWorking, 0);
-  // Must not be read before the flag is cleared: Exchange is a full barrier.
+  // Sequential, for producers of shmipc that only compare the flag: not before it is cleared.
   const auto tail = LoadSequential<std::uint64_t>(ring_ + kRingTail);
   if (tail == LoadRelaxed<std::uint64_t>(ring_ + kRingHead)) return true;
-  Exchange<std::uint32_t>(ring_ + kRingWorking, 1);
+  ExchangeRelaxed<std::uint32_t>(ring_ + kRingWorking, 1);
   return false;
 }
 
-void EventQueue::MarkAwake() noexcept { StoreRelaxed<std::uint32_t>(ring_ + kRingWorking, 1); }
+void EventQueue::MarkAwake() noexcept { ExchangeRelaxed<std::uint32_t>(ring_ + kRingWorking, 1); }
 
 std::int64_t EventQueue::Backlog() const noexcept {
   const auto used = Used();

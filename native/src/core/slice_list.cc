@@ -177,36 +177,38 @@ std::optional<std::uint32_t> SliceList::IndexOf(std::uint32_t relative) const no
   return index;
 }
 
-// shmipc's pop, for peers that allocate from the same list.
+// shmipc's pop, for peers that allocate from the same list. The counters order nothing: whoever
+// takes a slice learns of its last life from the head and from the flags.
 SliceList::Outcome SliceList::TakeShared(std::uint32_t& index) {
   std::byte* header = Header();
-  auto head = LoadAcquire<std::uint32_t>(header + kListHead);
-  if (AddFetch<std::int32_t>(header + kListSize, -1) <= 0) {
-    AddFetch<std::int32_t>(header + kListSize, 1);
+  if (AddFetchRelaxed<std::int32_t>(header + kListSize, -1) <= 0) {
+    AddFetchRelaxed<std::int32_t>(header + kListSize, 1);
     return Outcome::kEmpty;
   }
   for (int race = 0; race < kMaxRaces; race++) {
+    // Acquire, pairs with the release of whoever moved the head: his knowledge of this slice is ours,
+    // and so flags of an earlier life are not read.
+    auto head = LoadAcquire<std::uint32_t>(header + kListHead);
     const auto candidate = IndexOf(head);
     if (!candidate) return Outcome::kCorrupt;
     std::byte* slice = Slice(*candidate);
+    // Acquire, pairs with the release in Link.
     const auto flags = LoadAcquire<std::uint8_t>(slice + kSliceFlags);
     if ((flags & kFlagHasNext) != 0) {
       const auto next = LoadRelaxed<std::uint32_t>(slice + kSliceNext);
       if (!IndexOf(next)) return Outcome::kCorrupt;
-      if (CompareExchange<std::uint32_t>(header + kListHead, head, next)) {
-        // Both ends took it: the ABA race of this layout. Nothing in the region can be trusted.
-        if (states_[*candidate] != State::kElsewhere) return Outcome::kCorrupt;
-        StoreRelaxed<std::uint8_t>(slice + kSliceFlags, kFlagInUse);
-        AddFetch<std::int32_t>(header + (creator_ ? kListCreatorTaken : kListMapperTaken), 1);
-        index = *candidate;
-        return Outcome::kOk;
-      }
-      continue;  // `head` holds the new head
+      // Release, pairs with the acquire of the head above.
+      if (!CompareExchangeRelease<std::uint32_t>(header + kListHead, head, next)) continue;
+      // Both ends took it: the ABA race of this layout. Nothing in the region can be trusted.
+      if (states_[*candidate] != State::kElsewhere) return Outcome::kCorrupt;
+      StoreRelaxed<std::uint8_t>(slice + kSliceFlags, kFlagInUse);
+      CountTaken(1);
+      index = *candidate;
+      return Outcome::kOk;
     }
-    if (LoadAcquire<std::int32_t>(header + kListSize) <= 1) break;
-    head = LoadAcquire<std::uint32_t>(header + kListHead);
+    if (LoadRelaxed<std::int32_t>(header + kListSize) <= 1) break;
   }
-  AddFetch<std::int32_t>(header + kListSize, 1);
+  AddFetchRelaxed<std::int32_t>(header + kListSize, 1);
   return Outcome::kEmpty;
 }
 
@@ -214,21 +216,31 @@ void SliceList::Append(std::uint32_t index) noexcept {
   std::byte* slice = Slice(index);
   StoreRelaxed<std::uint32_t>(slice + kSliceSize, 0);
   StoreRelaxed<std::uint32_t>(slice + kSliceStart, 0);
-  StoreRelease<std::uint8_t>(slice + kSliceFlags, 0);
+  // Relaxed: nobody looks before the slice is the tail, or linked.
+  StoreRelaxed<std::uint8_t>(slice + kSliceFlags, 0);
   if (role_ == ListRole::kPeers) {
-    // We are the only one who appends: no race for the tail.
-    StoreRelease<std::uint32_t>(Header() + kListTail, Relative(index));
+    // We are the only one who appends: no race for the tail, and nobody else reads it.
+    StoreRelaxed<std::uint32_t>(Header() + kListTail, Relative(index));
     Link(tail_, index);
     tail_ = index;
     return;
   }
-  auto tail = LoadAcquire<std::uint32_t>(Header() + kListTail);
+  auto tail = LoadRelaxed<std::uint32_t>(Header() + kListTail);
+  // Acquires and releases: who links the next slice to this one vouches for it to whoever takes it.
   while (!CompareExchange<std::uint32_t>(Header() + kListTail, tail, Relative(index))) {
   }
   // A tail outside the list is the peer's forgery: the slice is then lost with the region.
   if (const auto previous = IndexOf(tail)) Link(*previous, index);
-  AddFetch<std::int32_t>(Header() + kListSize, 1);
-  AddFetch<std::int32_t>(Header() + (creator_ ? kListCreatorTaken : kListMapperTaken), -1);
+  AddFetchRelaxed<std::int32_t>(Header() + kListSize, 1);
+  CountTaken(-1);
+}
+
+// Each side writes its own word.
+void SliceList::CountTaken(std::int32_t change) noexcept {
+  std::byte* word = Header() + (creator_ ? kListCreatorTaken : kListMapperTaken);
+  // Unsigned: the peer may have put any number there.
+  const auto taken = LoadRelaxed<std::uint32_t>(word) + static_cast<std::uint32_t>(change);
+  StoreRelaxed<std::uint32_t>(word, taken);
 }
 
 void SliceList::Link(std::uint32_t previous, std::uint32_t next) noexcept {

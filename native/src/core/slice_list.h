@@ -82,6 +82,7 @@ class SliceList {
   std::optional<std::uint32_t> IndexOf(std::uint32_t relative) const noexcept;
   Outcome TakeShared(std::uint32_t& index);
   void Append(std::uint32_t index) noexcept;
+  void CountTaken(std::int32_t change) noexcept;
   void Link(std::uint32_t previous, std::uint32_t next) noexcept;
 
   std::byte* region_;
