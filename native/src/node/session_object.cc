@@ -264,7 +264,8 @@ void SessionObject::EndTurn() {
   Pump();
   if (!session_) return;
   Flush();
-  if (!awake_) return;
+  // To wake a peer that is dead ends the session.
+  if (!session_ || !awake_) return;
   if (session_->TrySleep()) {
     awake_ = false;
   } else {
