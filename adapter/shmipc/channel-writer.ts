@@ -128,7 +128,8 @@ export class ChannelWriter {
   }
 
   #add(buffer: Buffer, taken: (() => void) | undefined): void {
-    if (buffer.length === 0) {
+    // Nothing is taken before what was written before it.
+    if (buffer.length === 0 && this.#queue.length === 0) {
       taken?.()
       return
     }
@@ -183,9 +184,13 @@ export class ChannelWriter {
   /** @returns false when it must be called again, for want of slices or of room in the ring */
   #sendQueue(): boolean {
     while (this.#queue.length > 0) {
+      const { buffer } = this.#queue[0]!
+      if (buffer.length === 0) {
+        this.#advance(0)?.()
+        continue
+      }
       // onCredit comes back here.
       if (this.#credit <= 0) return true
-      const { buffer } = this.#queue[0]!
       const part = Math.min(buffer.length - this.#offset, MAX_MESSAGE_BYTES)
       if (this.#fallback) {
         this.#sendBySocket(part)
@@ -251,7 +256,7 @@ export class ChannelWriter {
     if (this.#queue.length + this.#inSocket > 0 || this.#stopped) return
     if (this.#ending) {
       this.#ending = false
-      this.#channel.finish(NOTHING)
+      this.#channel.onFlushed()
     }
     this.#channel.owner.onDrain()
   }
@@ -263,5 +268,3 @@ export class ChannelWriter {
     this.#outstanding += bytes
   }
 }
-
-const NOTHING = () => undefined

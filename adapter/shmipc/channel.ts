@@ -226,6 +226,12 @@ export class Channel implements Lender {
     }
     // Towards plain shmipc the end is told by `shut`: its close would end both directions.
     sent()
+  }
+
+  /** @internal What was written before `end` has been taken. */
+  onFlushed(): void {
+    this.finish(NOTHING)
+    // A Duplex destroys itself, when its reader has read to the end; here nothing waits to be read.
     if (this.session.peer === 'shmipc' && this.#peerEnded) this.#face.destroy()
   }
 
@@ -247,3 +253,5 @@ export class Channel implements Lender {
     this.owner.onClose(error)
   }
 }
+
+const NOTHING = () => undefined

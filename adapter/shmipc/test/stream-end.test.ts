@@ -45,6 +45,20 @@ test('an end without data is an end', async (t) => {
   assert.equal(await closed, undefined)
 })
 
+test('an empty write before the end waits for those before it', async (t) => {
+  const { session } = await openSession(await scene(t))
+  const stream = command(session, 'hash')
+  const answer = readAll(stream)
+  const body = pattern(3_000_000)
+  stream.cork()
+  stream.write(body)
+  stream.write(Buffer.alloc(0))
+  stream.uncork()
+  stream.end()
+
+  assert.equal((await answer).toString(), `${body.length} ${sha256(body)}`)
+})
+
 for (const [what, error] of [
   ['destroy()', undefined],
   ['destroy(error)', new Error('mine')]
