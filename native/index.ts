@@ -30,11 +30,30 @@ export interface NativeSession {
   allocate(bytes: number): number
   /** Publishes the slices of the last `allocate`. False: the ring is full, and they are freed. */
   send(stream: number): boolean
+  /**
+   * Takes one slice with room for `bytes`. Returns its header offset, or 0 when there is none;
+   * `sliceHeaderBytes` behind it the payload begins. It is held until sent or released.
+   */
+  hold(bytes: number): number
+  /**
+   * Publishes `count` held slices, as [header offset, bytes] in `spans`. With status 0 they are
+   * given away. With status 5 they are lent: the peer reads and never returns them, the same chain
+   * may be lent on any number of streams at once, and it is held, not lent, when as many events of
+   * status 6 with its first slice have come. False: the ring is full; the slices are held as before.
+   *
+   * @throws {Error} a slice is not held, or lent as part of another chain or of other bytes
+   */
+  sendHeld(stream: number, status: 0 | 5, count: number): boolean
   /** Allocates, copies, publishes. Returns the bytes taken, fewer when slices are short. */
   write(stream: number, bytes: Uint8Array, offset: number, length: number): number
   /** Publishes an event without slices. False: the ring is full. */
   signal(stream: number, status: number, value: number): boolean
-  /** Gives back a received slice, by its header offset. */
+  /**
+   * Gives back a received or held slice, by its header offset; of a slice lent to us, ends one
+   * borrow.
+   *
+   * @throws {Error} it is neither, or it is lent out
+   */
   release(slice: number): void
   /** Drains the ring now. */
   poll(): void
@@ -53,7 +72,12 @@ export interface NativeDescription {
   readonly peerWindow: number
   /** Length `words` must have for one message to fit. */
   readonly maxEventWords: number
+  /** Slices one message, so one `allocate`, has at most. */
   readonly slices: number
+  /** From a slice's offset to its payload. */
+  readonly sliceHeaderBytes: number
+  /** Payload of the largest slice `hold` can give. */
+  readonly maxSliceBytes: number
 }
 
 export interface ListStatistics {
@@ -78,6 +102,14 @@ export interface ListStatistics {
 
 export interface NativeStatistics {
   readonly lists: readonly ListStatistics[]
+  /** Payload bytes this end may have allocated. */
+  readonly budget: number
+  /** Payload bytes of our slices held or lent. */
+  readonly bytesInUse: number
+  /** Payload bytes of the peer's slices with us. */
+  readonly bytesBorrowed: number
+  /** Lends the peer has not ended. */
+  readonly lentOut: number
   readonly wakesSent: number
   /** The peer was awake: no system call. */
   readonly wakesSuppressed: number

@@ -17,10 +17,12 @@ namespace {
 using namespace layout;
 
 constexpr std::uint64_t kMemory = 1024 * 1024;
+constexpr std::uint64_t kEpoch = 0x0123456789abcdef;
 
 struct RegionMemory {
-  explicit RegionMemory(std::uint64_t memory = kMemory) : bytes(BufferRegion::Plan(memory, lists)) {
-    BufferRegion::Initialise(bytes, lists);
+  explicit RegionMemory(std::uint64_t payload = kMemory)
+      : bytes(BufferRegion::Plan(payload, lists)) {
+    BufferRegion::Initialise(bytes, lists, payload, kEpoch);
   }
   BufferRegion Map(Side side, Discipline discipline = Discipline::kOwned) {
     std::string error;
@@ -51,26 +53,45 @@ std::uint32_t Covered(const std::vector<SliceSpan>& spans) {
   return sum;
 }
 
-TEST(PlansDistinctAscendingPayloadsThatFillTheMemory) {
-  for (const std::uint64_t mebibytes : {1, 2, 7, 8, 64, 1024, 3072}) {
+constexpr std::uint64_t kGiB = 1024 * kMemory;
+
+TEST(PlansDistinctAscendingPayloadsInsideTheRegion) {
+  for (const std::uint64_t memory : {kMemory, 2 * kMemory, 7 * kMemory, 64 * kMemory, kGiB, 3 * kGiB}) {
     std::vector<SliceList::Geometry> lists;
-    const std::uint64_t memory = mebibytes * kMemory;
     const std::size_t bytes = BufferRegion::Plan(memory, lists);
-    CHECK_EQ(lists.size(), 6u);
-    CHECK_EQ(lists.back().end(), bytes);
     CHECK(bytes <= UINT32_MAX);
-    std::uint64_t payload = 0;
-    std::uint64_t ours = 0;
+    CHECK(bytes >= lists.back().end() + kTrailerBytes);
+    std::uint64_t slices = 0;
     for (std::size_t i = 0; i < lists.size(); i++) {
       CHECK_EQ(lists[i].payload % 4, 0u);
+      CHECK(lists[i].capacity >= 2);
       if (i > 0) CHECK(lists[i].payload > lists[i - 1].payload);
       if (i > 0) CHECK_EQ(lists[i].header, lists[i - 1].end());
-      payload += std::uint64_t{lists[i].payload} * lists[i].capacity;
-      if (i % 2 == 0) ours += std::uint64_t{lists[i].payload} * lists[i].capacity;
+      slices += lists[i].capacity;
     }
-    CHECK(payload > memory / 10 * 8 && payload < memory / 10 * 11);
-    // Either direction gets about a half.
-    CHECK(ours > payload / 10 * 4 && ours < payload / 10 * 6);
+    CHECK(slices <= BufferRegion::kMaxSlices);
+  }
+}
+
+TEST(EachListAloneHoldsAWholeHalfOfTheMemory) {
+  for (const std::uint64_t memory : {kMemory, 16 * kMemory, 64 * kMemory, kGiB / 2}) {
+    std::vector<SliceList::Geometry> lists;
+    BufferRegion::Plan(memory, lists);
+    for (const auto& list : lists) {
+      const std::uint64_t usable = std::uint64_t{list.payload} * (list.capacity - 1);
+      CHECK(usable <= memory / 2 && usable + list.payload > memory / 2);
+    }
+  }
+}
+
+TEST(TheLargestSlicesAreAQuarterOfAHalfAtMost) {
+  const std::vector<std::pair<std::uint64_t, std::uint32_t>> expected = {
+      {1, 32 * 1024}, {2, 256 * 1024}, {7, 256 * 1024}, {8, 1024 * 1024}, {31, 1024 * 1024},
+      {32, 4096 * 1024}, {3072, 4096 * 1024}};
+  for (const auto& [mebibytes, payload] : expected) {
+    std::vector<SliceList::Geometry> lists;
+    BufferRegion::Plan(mebibytes * kMemory, lists);
+    CHECK_EQ(lists[lists.size() - 2].payload, payload);
   }
 }
 
@@ -104,8 +125,8 @@ TEST(RefusesListTablesThatDoNotFit) {
   CHECK_EQ(refusal(0, kListCapacity, 0), "list 0 of 0 slices does not fit its region");
   CHECK_EQ(refusal(0, kListCapacity, 0xffffffff),
            "list 0 of 4294967295 slices does not fit its region");
-  CHECK_EQ(refusal(5, kListCapacity, 6), "list 5 of 6 slices does not fit its region");
-  CHECK_EQ(refusal(0, kListPayload, 0xfffffffc), "list 0 of 16 slices does not fit its region");
+  CHECK_EQ(refusal(3, kListCapacity, 17), "list 3 of 17 slices does not fit its region");
+  CHECK_EQ(refusal(0, kListPayload, 0xfffffffc), "list 0 of 129 slices does not fit its region");
 }
 
 TEST(RefusesANumberOfListsItDoesNotHold) {
@@ -114,8 +135,8 @@ TEST(RefusesANumberOfListsItDoesNotHold) {
   CHECK_EQ(memory.Refusal(), "buffer region with 0 lists");
   memory.Set<std::uint16_t>(kRegionLists, 65);
   CHECK_EQ(memory.Refusal(), "buffer region with 65 lists");
-  memory.Set<std::uint16_t>(kRegionLists, 7);
-  CHECK_EQ(memory.Refusal(), "list 6 starts past the end of the buffer region");
+  memory.Set<std::uint16_t>(kRegionLists, 5);
+  CHECK_EQ(memory.Refusal(), "list 4 starts past the end of the buffer region");
   memory.bytes.resize(7);
   CHECK_EQ(memory.Refusal(), "buffer region of 7 bytes");
 }
@@ -124,8 +145,8 @@ TEST(RefusesMoreSlicesThanItWouldKeepStateOf) {
   const SliceList::Geometry list{static_cast<std::uint32_t>(kRegionHeaderBytes), 4,
                                  BufferRegion::kMaxSlices + 1};
   RegionMemory memory;
-  memory.bytes.assign(list.end(), std::byte{0});
-  BufferRegion::Initialise(memory.bytes, {list});
+  memory.bytes.assign(list.end() + 32, std::byte{0});
+  BufferRegion::Initialise(memory.bytes, {list}, kMemory, kEpoch);
   CHECK_EQ(memory.Refusal(), "buffer region with more than 1048576 slices");
 }
 
@@ -146,21 +167,50 @@ TEST(RefusesAListWhoseSizeOverflows64Bits) {
   CHECK_EQ(error, "list 0 of 4294967281 slices does not fit its region");
 }
 
-TEST(RefusesAListOfOneSliceBetweenShmeshEnds) {
-  RegionMemory memory;
-  memory.Set<std::uint32_t>(memory.lists[5].header + kListCapacity, 1);
+// What Begin says of a marked client's memory, "" when nothing.
+std::string BeginError(RegionMemory& memory) {
   std::string error;
   auto region = BufferRegion::Map(memory.bytes, error);
   CHECK(region.has_value());
-  CHECK(!region->Begin(Side::kServer, Discipline::kOwned, error));
-  CHECK_EQ(error, "list 5 has a single slice");
+  const bool begun = region->Begin(Side::kServer, Discipline::kOwned, error);
+  CHECK_EQ(begun, error.empty());
+  return error;
+}
+
+TEST(RefusesAListOfOneSliceBetweenShmeshEnds) {
+  RegionMemory memory;
+  memory.Set<std::uint32_t>(memory.lists[1].header + kListCapacity, 1);
+  memory.Set<std::uint16_t>(kRegionLists, 2);
+  memory.Set<std::uint64_t>((SliceList::Bytes(memory.lists[1].payload, 1) +
+                             memory.lists[1].header + 7) / 8 * 8 + kTrailerEpoch, kEpoch);
+  CHECK_EQ(BeginError(memory), "list 1 has a single slice");
+}
+
+TEST(RefusesARegionWithoutATrailer) {
+  RegionMemory cut;
+  cut.bytes.resize(cut.bytes.size() - 1);
+  CHECK_EQ(BeginError(cut), "the buffer region has no room for the trailer behind its lists");
+  RegionMemory blank;
+  blank.Set<std::uint64_t>(blank.bytes.size() - kTrailerBytes + kTrailerEpoch, 0);
+  CHECK_EQ(BeginError(blank), "the buffer region's trailer has no epoch");
+}
+
+TEST(KnowsARegionThatWasWrittenOver) {
+  RegionMemory memory;
+  const BufferRegion client = memory.Map(Side::kClient);
+  const BufferRegion server = memory.Map(Side::kServer);
+  CHECK(client.Intact() && server.Intact());
+  memory.Set<std::uint64_t>(memory.bytes.size() - kTrailerBytes + kTrailerEpoch, kEpoch + 1);
+  CHECK(!client.Intact() && !server.Intact());
 }
 
 TEST(TakesTheSnuggestSlice) {
-  RegionMemory memory;
+  RegionMemory memory(64 * kMemory);
   BufferRegion region = memory.Map(Side::kClient);
   const std::vector<std::pair<std::uint32_t, std::size_t>> expected = {
-      {1, 0}, {4096, 0}, {12 * 1024, 2}, {32 * 1024, 2}, {32 * 1024 + 1, 4}, {64 * 1024, 4}};
+      {1, 0},          {4096, 0},       {12 * 1024, 2},   {32 * 1024, 2},
+      {64 * 1024, 4},  {100 * 1024, 4}, {256 * 1024, 4},  {300 * 1024, 6},
+      {1048576, 6},    {1048577, 8},    {1536 * 1024, 8}, {4096 * 1024, 8}};
   for (const auto& [bytes, list] : expected) {
     std::vector<SliceSpan> spans;
     CHECK_EQ(region.Allocate(bytes, spans), bytes);
@@ -180,23 +230,101 @@ TEST(DoesNotWasteALargeSliceOnBytesThatSmallerOnesHold) {
   CHECK(region.lists()[0].Contains(spans[0].slice));
 }
 
-TEST(CoversAsMuchAsThereIs) {
+TEST(CoversAsMuchAsTheBudgetAllows) {
   RegionMemory memory;
-  BufferRegion region = memory.Map(Side::kClient);
-  std::vector<SliceSpan> spans;
-  const std::int64_t covered = region.Allocate(100 * kMemory, spans);
-  std::uint64_t expected = 0;
-  for (std::size_t i = 0; i < memory.lists.size(); i += 2) {
-    expected += std::uint64_t{memory.lists[i].payload} * (memory.lists[i].capacity - 1);
+  for (const Side side : {Side::kClient, Side::kServer}) {
+    BufferRegion region = memory.Map(side);
+    CHECK_EQ(region.budget(), kMemory / 2);
+    std::vector<SliceSpan> spans;
+    const std::int64_t covered = region.Allocate(100 * kMemory, spans);
+    CHECK(covered <= static_cast<std::int64_t>(kMemory / 2));
+    CHECK(covered > static_cast<std::int64_t>(kMemory / 2 - 4160));
+    CHECK_EQ(Covered(spans), covered);
+    CHECK_EQ(region.InUse(), static_cast<std::uint64_t>(covered));
+    std::set<std::uint32_t> slices;
+    for (const SliceSpan& span : spans) slices.insert(span.slice);
+    CHECK_EQ(slices.size(), spans.size());
+    std::vector<SliceSpan> none;
+    CHECK_EQ(region.Allocate(1, none), 0);
+    CHECK(none.empty());
+    std::uint32_t slice = 0;
+    CHECK_EQ(region.Hold(1, slice), SliceList::Outcome::kEmpty);
   }
-  CHECK_EQ(covered, expected);
-  CHECK_EQ(Covered(spans), covered);
-  std::set<std::uint32_t> slices;
-  for (const SliceSpan& span : spans) slices.insert(span.slice);
-  CHECK_EQ(slices.size(), spans.size());
-  std::vector<SliceSpan> none;
-  CHECK_EQ(region.Allocate(1, none), 0);
-  CHECK(none.empty());
+}
+
+// Slices that came back to one list make room for every other.
+TEST(ASliceThatCameBackIsBudgetForAnyOther) {
+  RegionMemory memory;
+  BufferRegion client = memory.Map(Side::kClient);
+  BufferRegion server = memory.Map(Side::kServer);
+  for (int round = 0; round < 3; round++) {
+    std::vector<SliceSpan> large;
+    CHECK_EQ(client.Allocate(kMemory / 2, large), kMemory / 2);
+    std::uint32_t slice = 0;
+    CHECK_EQ(client.Hold(1, slice), SliceList::Outcome::kEmpty);
+    std::vector<ReceivedSlice> received;
+    CHECK(server.Receive(client.Seal(large), received));
+    CHECK(server.Free(received[0].slice));
+    std::set<std::uint32_t> small;
+    while (client.Hold(1, slice) == SliceList::Outcome::kOk) {
+      CHECK(client.lists()[0].Contains(slice));
+      CHECK(small.insert(slice).second);
+    }
+    CHECK_EQ(small.size(), 8u);
+    for (std::size_t i = 1; i < received.size(); i++) CHECK(server.Free(received[i].slice));
+    for (const std::uint32_t held : small) CHECK(client.Free(held));
+    CHECK(client.Reclaim());
+    CHECK_EQ(client.InUse(), 0u);
+  }
+}
+
+TEST(HoldsOneSliceOrNone) {
+  RegionMemory memory(64 * kMemory);
+  BufferRegion region = memory.Map(Side::kServer);
+  CHECK_EQ(region.max_payload(), 4096 * 1024u + 64);
+  for (const std::uint32_t bytes : {0u, 1u, 40'000u, 1'048'576u, 4'194'304u, 4'194'368u}) {
+    std::uint32_t slice = 0;
+    CHECK_EQ(region.Hold(bytes, slice), SliceList::Outcome::kOk);
+    CHECK(region.Free(slice));
+    CHECK(!region.Free(slice));
+  }
+  std::uint32_t slice = 0;
+  CHECK_EQ(region.Hold(region.max_payload() + 1, slice), SliceList::Outcome::kEmpty);
+  CHECK_EQ(region.Hold(0xffffffff, slice), SliceList::Outcome::kEmpty);
+}
+
+TEST(AllocatesNoMoreSlicesThanAMessageMayHave) {
+  RegionMemory memory(64 * kMemory);
+  BufferRegion region = memory.Map(Side::kClient);
+  // All but the smallest used up.
+  std::uint32_t slice = 0;
+  while (region.budget() - region.InUse() > 8 * kMemory) {
+    CHECK_EQ(region.Hold(4096 * 1024, slice), SliceList::Outcome::kOk);
+  }
+  std::vector<SliceSpan> spans;
+  std::vector<SliceSpan> message;
+  while (region.Allocate(4096, spans) == 4096) message.push_back(spans.back());
+  CHECK(message.size() > BufferRegion::kMaxChain);
+  CHECK(!region.Sendable(std::span(message).first(BufferRegion::kMaxChain + 1)));
+  CHECK(region.Sendable(std::span(message).first(BufferRegion::kMaxChain)));
+}
+
+// The lists of a Go peer hold what may be taken, by either end, and nothing else.
+TEST(LinksNoMoreThanTheMemoryForPlainPeers) {
+  for (const std::uint64_t memory : {kMemory, 16 * kMemory, 64 * kMemory}) {
+    RegionMemory region_memory(memory);
+    BufferRegion client = region_memory.Map(Side::kClient, Discipline::kShared);
+    BufferRegion server = region_memory.Map(Side::kServer, Discipline::kShared);
+    std::uint64_t taken = 0;
+    std::uint32_t slice = 0;
+    while (server.Hold(1, slice) == SliceList::Outcome::kOk) {
+      for (const auto& list : server.lists()) {
+        if (list.Contains(slice)) taken += list.geometry().payload;
+      }
+    }
+    CHECK(taken <= memory);
+    CHECK(taken > memory / 2);
+  }
 }
 
 TEST(AllocatesNothingForNoBytes) {

@@ -227,7 +227,7 @@ TEST(TwoThreadsExchangeMessagesOfManySlices) {
 
 // So few slices and so small a ring that senders mostly wait.
 TEST(TwoThreadsThatKeepRunningOutOfEverything) {
-  SessionPair pair(1024, 16);
+  SessionPair pair(256 * 1024, 16);
   Exchange(pair, {10'000, 1024 * 1024, 2});
 }
 

@@ -104,7 +104,7 @@ UniqueFd BufferMemory(int seals, std::uint64_t memory) {
   std::vector<SliceList::Geometry> lists;
   const std::size_t bytes = BufferRegion::Plan(memory, lists);
   UniqueFd fd = Memfd(bytes, 0);
-  BufferRegion::Initialise(MapUnsealed(fd, bytes)->bytes(), lists);
+  BufferRegion::Initialise(MapUnsealed(fd, bytes)->bytes(), lists, memory, 1);
   Seal(fd.get(), seals);
   return fd;
 }

@@ -118,7 +118,7 @@ TEST(KeepsWhatItBorrowedBeforeTheBadSlice) {
 
 TEST(RefusesAnUnknownStatusAndIgnoresItsUpperBytes) {
   for (const auto& [discipline, status] :
-       {std::pair{Discipline::kOwned, 5u}, {Discipline::kOwned, 255u}, {Discipline::kShared, 2u}}) {
+       {std::pair{Discipline::kOwned, 7u}, {Discipline::kOwned, 255u}, {Discipline::kShared, 2u}}) {
     SessionPair pair(1024 * 1024, 64, discipline);
     pair.PushRaw(0, 0xffffff01);
     CHECK_EQ(DrainAll(*pair.server).at(0).status, 1u);

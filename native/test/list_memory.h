@@ -24,7 +24,12 @@ struct ListMemory {
   }
   SliceList Begin(ListRole role, bool creator) {
     SliceList list(bytes.data(), geometry);
-    list.Begin(role, std::min(geometry.capacity, kLinked), creator);
+    const std::uint32_t linked = std::min(geometry.capacity, kLinked);
+    if (role == ListRole::kShared) {
+      list.BeginShared(linked, geometry.capacity, creator);
+    } else {
+      list.Begin(role, linked);
+    }
     return list;
   }
   std::uint32_t Offset(std::uint32_t index) const {

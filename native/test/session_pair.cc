@@ -44,7 +44,7 @@ SessionPair::SessionPair(std::uint64_t memory, std::uint32_t queue_capacity,
   buffers = Mapping::Create("buffers", bytes, error);
   queues = Mapping::Create("queues", EventQueue::RegionBytes(queue_capacity), error);
   CHECK_EQ(error, "");
-  BufferRegion::Initialise(buffers->bytes(), lists);
+  BufferRegion::Initialise(buffers->bytes(), lists, memory, 1);
   EventQueue::InitialiseRegion(queues->bytes(), queue_capacity);
   SessionParts ours{Side::kClient, discipline, {}, buffers, queues, {}, {}, 1};
   SessionParts theirs{Side::kServer, discipline, {}, buffers, queues, {}, {}, 1};

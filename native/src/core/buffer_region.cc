@@ -11,50 +11,11 @@ using namespace layout;
 
 namespace {
 
-constexpr std::uint32_t kSmall = 4096;
-constexpr std::uint32_t kMedium = 32 * 1024;
-constexpr std::uint32_t kLarge = 256 * 1024;
-constexpr std::uint32_t kLargeOfSmallRegion = 64 * 1024;
-constexpr std::uint64_t kSmallRegion = std::uint64_t{8} * 1024 * 1024;
-// Distinct payload sizes per list: a freed slice is matched to its list by size alone in shmipc.
-constexpr std::uint32_t kServerExtra = 64;
-// A slice much larger than the bytes it carries wastes memory another request could use.
-constexpr std::uint32_t kMaxWaste = 3;
-
-std::uint32_t Count(std::uint64_t bytes, std::uint32_t payload) {
-  // Two at least: a list always keeps one.
-  return static_cast<std::uint32_t>(std::max<std::uint64_t>(bytes / payload, 2));
-}
+// A slice much larger than the bytes it carries wastes budget another request could use. Four: from
+// 64 KiB on a message lies in one slice.
+constexpr std::uint32_t kMaxWaste = 4;
 
 }  // namespace
-
-std::size_t BufferRegion::Plan(std::uint64_t memory, std::vector<SliceList::Geometry>& lists) {
-  const std::uint64_t half = memory / 2;
-  const std::uint32_t large = memory < kSmallRegion ? kLargeOfSmallRegion : kLarge;
-  const std::array<std::pair<std::uint32_t, std::uint64_t>, 3> classes = {
-      {{kSmall, half / 8}, {kMedium, half / 4}, {large, half / 8 * 5}}};
-  std::uint64_t at = kRegionHeaderBytes;
-  for (const auto& [payload, bytes] : classes) {
-    for (const std::uint32_t extra : {std::uint32_t{0}, kServerExtra}) {
-      const SliceList::Geometry list{static_cast<std::uint32_t>(at), payload + extra,
-                                     Count(bytes, payload)};
-      lists.push_back(list);
-      at = list.end();
-    }
-  }
-  return at;
-}
-
-void BufferRegion::Initialise(std::span<std::byte> region,
-                              const std::vector<SliceList::Geometry>& lists) noexcept {
-  StoreRelaxed<std::uint16_t>(region.data() + kRegionLists,
-                              static_cast<std::uint16_t>(lists.size()));
-  StoreRelaxed<std::uint32_t>(region.data() + kRegionUsed,
-                              static_cast<std::uint32_t>(region.size() - kRegionHeaderBytes));
-  for (const auto& list : lists) {
-    SliceList::Initialise(region.data(), list, std::min(list.capacity, kInitialLinked));
-  }
-}
 
 std::optional<BufferRegion> BufferRegion::Map(std::span<std::byte> region, std::string& error) {
   if (region.size() < kRegionHeaderBytes || region.size() > UINT32_MAX) {
@@ -108,26 +69,47 @@ std::optional<BufferRegion> BufferRegion::Map(std::span<std::byte> region, std::
 }
 
 bool BufferRegion::Begin(Side side, Discipline discipline, std::string& error) {
+  discipline_ = discipline;
+  const bool client = side == Side::kClient;
+  if ((client || discipline == Discipline::kOwned) && !ReadTrailer(error)) return false;
+  if (discipline == Discipline::kShared) {
+    ShareLists(client);
+    return true;
+  }
   for (std::size_t i = 0; i < lists_.size(); i++) {
     SliceList& list = lists_[i];
-    const std::uint32_t linked = std::min(list.geometry().capacity, kInitialLinked);
-    if (discipline == Discipline::kShared) {
-      list.Begin(ListRole::kShared, linked, side == Side::kClient);
-      continue;
-    }
-    if (list.geometry().capacity < 2) {
+    const std::uint32_t capacity = list.geometry().capacity;
+    if (capacity < 2) {
       error = "list " + std::to_string(i) + " has a single slice";
       return false;
     }
-    const bool ours = (i % 2 == 0) == (side == Side::kClient);
-    list.Begin(ours ? ListRole::kOurs : ListRole::kPeers, linked, side == Side::kClient);
+    const bool ours = (i % 2 == 0) == client;
+    list.Begin(ours ? ListRole::kOurs : ListRole::kPeers, std::min(capacity, kInitialLinked));
   }
   return true;
 }
 
+// A plain shmipc peer takes whatever is linked: the memory of both ends, in about equal parts. The
+// largest slices first, since a list has kInitialLinked of them whatever its part is.
+void BufferRegion::ShareLists(bool creator) {
+  std::uint64_t left = 2 * budget_;
+  budget_ = kMaxMemory;
+  for (std::size_t i = lists_.size(); i-- > 0;) {
+    const SliceList::Geometry& list = lists_[i].geometry();
+    std::uint32_t linked = list.capacity;
+    if (creator) {
+      const std::uint64_t part = left / (i + 1) / list.payload;
+      linked = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+          part, std::min(list.capacity, kInitialLinked), list.capacity));
+      left -= std::min(left, std::uint64_t{linked} * list.payload);
+    }
+    lists_[i].BeginShared(std::min(list.capacity, kInitialLinked), linked, creator);
+  }
+}
+
 std::int64_t BufferRegion::Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans) {
   std::uint32_t rest = bytes;
-  while (rest > 0) {
+  for (std::uint32_t count = 0; rest > 0 && count < kMaxChain; count++) {
     std::uint32_t offset = 0;
     SliceList* list = nullptr;
     const auto outcome = AllocateOne(rest, offset, list);
@@ -156,7 +138,7 @@ SliceList::Outcome BufferRegion::AllocateOne(std::uint32_t bytes, std::uint32_t&
     if (candidate.geometry().payload >= bytes) order[count++] = &candidate;
   }
   for (std::size_t i = 0; i < count; i++) {
-    const auto outcome = order[i]->Allocate(offset);
+    const auto outcome = Take(*order[i], offset);
     if (outcome == SliceList::Outcome::kEmpty) continue;
     list = order[i];
     return outcome;
@@ -164,45 +146,41 @@ SliceList::Outcome BufferRegion::AllocateOne(std::uint32_t bytes, std::uint32_t&
   return SliceList::Outcome::kEmpty;
 }
 
-std::uint32_t BufferRegion::Seal(std::span<const SliceSpan> spans) noexcept {
-  for (std::size_t i = 0; i < spans.size(); i++) {
-    std::byte* slice = region_.data() + spans[i].slice;
-    const bool last = i + 1 == spans.size();
-    StoreRelaxed<std::uint32_t>(slice + kSliceSize, spans[i].bytes);
-    StoreRelaxed<std::uint32_t>(slice + kSliceStart, 0);
-    StoreRelaxed<std::uint32_t>(slice + kSliceNext, last ? 0 : spans[i + 1].slice);
-    StoreRelaxed<std::uint8_t>(
-        slice + kSliceFlags,
-        static_cast<std::uint8_t>(last ? kFlagInUse : kFlagInUse | kFlagHasNext));
-    Find(spans[i].slice)->MarkLent(spans[i].slice);
+SliceList::Outcome BufferRegion::Take(SliceList& list, std::uint32_t& offset) {
+  if (list.role() == ListRole::kPeers) return SliceList::Outcome::kEmpty;
+  const std::uint32_t payload = list.geometry().payload;
+  if (charged_ + payload > budget_) {
+    if (!Reclaim()) return SliceList::Outcome::kCorrupt;
+    charged_ = InUse();
+    if (charged_ + payload > budget_) return SliceList::Outcome::kEmpty;
   }
-  return spans[0].slice;
+  const auto outcome = list.Allocate(offset);
+  // Under shmipc's rule nobody can say what is ours.
+  if (outcome == SliceList::Outcome::kOk && list.role() == ListRole::kOurs) charged_ += payload;
+  return outcome;
 }
 
-bool BufferRegion::Receive(std::uint32_t offset, std::vector<ReceivedSlice>& slices) {
-  // Bounded by the private state: a slice seen twice is already borrowed.
-  for (;;) {
-    SliceList* list = Find(offset);
-    if (list == nullptr || !list->Borrow(offset)) return false;
-    const std::byte* slice = region_.data() + offset;
-    const std::uint32_t payload = list->geometry().payload;
-    const auto bytes = LoadRelaxed<std::uint32_t>(slice + kSliceSize);
-    const auto start = LoadRelaxed<std::uint32_t>(slice + kSliceStart);
-    const auto flags = LoadRelaxed<std::uint8_t>(slice + kSliceFlags);
-    const auto next = LoadRelaxed<std::uint32_t>(slice + kSliceNext);
-    slices.push_back({offset, 0, 0});
-    if (bytes > payload || start > payload - bytes) return false;
-    slices.back().payload =
-        offset + static_cast<std::uint32_t>(kSliceHeaderBytes) + start;
-    slices.back().bytes = bytes;
-    if ((flags & kFlagHasNext) == 0) return true;
-    offset = next;
+SliceList::Outcome BufferRegion::Hold(std::uint32_t bytes, std::uint32_t& slice) {
+  for (auto& list : lists_) {
+    if (list.geometry().payload < bytes) continue;
+    const auto outcome = Take(list, slice);
+    if (outcome != SliceList::Outcome::kEmpty) return outcome;
   }
+  return SliceList::Outcome::kEmpty;
 }
 
 bool BufferRegion::Free(std::uint32_t slice) {
   SliceList* list = Find(slice);
-  return list != nullptr && list->Free(slice);
+  if (list == nullptr) return false;
+  if (list->OnLoan(slice)) {
+    const auto over = incoming_.Release(slice);
+    if (!over) return false;
+    for (const ReceivedSlice& part : *over) Find(part.slice)->EndLoan(part.slice);
+    return true;
+  }
+  if (!list->Free(slice)) return false;
+  if (list->role() == ListRole::kOurs) charged_ -= list->geometry().payload;
+  return true;
 }
 
 bool BufferRegion::Reclaim() {
@@ -211,6 +189,33 @@ bool BufferRegion::Reclaim() {
     if (list.Reclaim() == SliceList::Outcome::kCorrupt) return false;
   }
   return true;
+}
+
+std::uint32_t BufferRegion::max_chain() const noexcept {
+  return discipline_ == Discipline::kOwned ? std::min(slices_, kMaxChain) : slices_;
+}
+
+std::uint64_t BufferRegion::InUse() const noexcept {
+  std::uint64_t bytes = 0;
+  for (const auto& list : lists_) {
+    if (list.role() != ListRole::kOurs) continue;
+    bytes += (list.allocated() - list.freed()) * list.geometry().payload;
+  }
+  return bytes;
+}
+
+std::uint64_t BufferRegion::Borrowed() const noexcept {
+  std::uint64_t bytes = 0;
+  for (const auto& list : lists_) bytes += std::uint64_t{list.borrowed()} * list.geometry().payload;
+  return bytes;
+}
+
+std::uint32_t BufferRegion::max_payload() const noexcept {
+  std::uint32_t most = 0;
+  for (const auto& list : lists_) {
+    if (list.role() != ListRole::kPeers) most = list.geometry().payload;
+  }
+  return most;
 }
 
 SliceList* BufferRegion::Find(std::uint32_t offset) noexcept {

@@ -124,8 +124,10 @@ std::unique_ptr<Handshake> StartClientHandshake(UniqueFd socket, const ClientOpt
     return nullptr;
   }
   std::array<unsigned char, 16> random{};
-  if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) {
-    error = "no random bytes for the region's name";
+  std::uint64_t epoch = 0;
+  if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()) ||
+      getrandom(&epoch, sizeof epoch, 0) != static_cast<ssize_t>(sizeof epoch)) {
+    error = "no random bytes for the region's name and epoch";
     return nullptr;
   }
   const std::string name = region_name::Make(random, options.window);
@@ -136,7 +138,7 @@ std::unique_ptr<Handshake> StartClientHandshake(UniqueFd socket, const ClientOpt
   auto queues = Mapping::Create(name + "_queue", EventQueue::RegionBytes(options.queue_capacity),
                                 error);
   if (!queues) return nullptr;
-  BufferRegion::Initialise(buffers->bytes(), lists);
+  BufferRegion::Initialise(buffers->bytes(), lists, options.memory, epoch | 1);
   EventQueue::InitialiseRegion(queues->bytes(), options.queue_capacity);
   return std::make_unique<ClientHandshake>(std::move(socket), name, std::move(buffers),
                                            std::move(queues));

@@ -47,4 +47,10 @@ constexpr std::size_t kSliceFlags = 16;    // u8
 constexpr std::uint8_t kFlagHasNext = 1;
 constexpr std::uint8_t kFlagInUse = 2;
 
+// Behind the lists, at the next multiple of 8, in regions of shmesh clients.
+constexpr std::size_t kTrailerBytes = 16;
+constexpr std::size_t kTrailerAlignment = 8;
+constexpr std::size_t kTrailerEpoch = 0;   // u64: random, never 0; constant
+constexpr std::size_t kTrailerBudget = 8;  // u32: payload bytes either end may have allocated
+
 }  // namespace shm::layout

@@ -7,6 +7,12 @@
 namespace shm {
 namespace {
 
+constexpr const char* kBadReturn = "the peer returned a slice it was not lent";
+
+std::string At(const char* what, std::uint32_t offset) {
+  return std::string(what) + ", at offset " + std::to_string(offset);
+}
+
 std::span<std::byte> Half(const SessionParts& parts, bool first) {
   const auto bytes = parts.queues->bytes();
   return first ? bytes.first(bytes.size() / 2) : bytes.subspan(bytes.size() / 2);
@@ -20,7 +26,9 @@ bool Session::Check(const SessionParts& parts, std::string& error) {
             std::to_string(EventQueue::kCapacityMultiple);
     return false;
   }
-  return BufferRegion::Map(parts.buffers->bytes(), error).has_value();
+  auto region = BufferRegion::Map(parts.buffers->bytes(), error);
+  // On a server it only reads.
+  return region && region->Begin(parts.side, parts.discipline, error);
 }
 
 std::unique_ptr<Session> Session::Open(SessionParts parts, std::string& error) {
@@ -43,7 +51,7 @@ Session::Session(SessionParts parts, BufferRegion region, EventQueue send, Event
 
 std::int64_t Session::Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans) {
   const std::int64_t covered = region_.Allocate(bytes, spans);
-  if (covered < 0) return Corrupt("the peer returned a slice it was not lent");
+  if (covered < 0) return Corrupt(kBadReturn);
   if (covered < bytes) counters_.allocation_failures++;
   return covered;
 }
@@ -54,6 +62,35 @@ bool Session::Send(std::uint32_t stream, std::span<const SliceSpan> spans) {
   // Only we push: room that is gone was taken by the peer.
   Corrupt("the peer moved a counter of the ring back");
   return false;
+}
+
+std::uint32_t Session::Hold(std::uint32_t bytes) {
+  std::uint32_t slice = 0;
+  switch (region_.Hold(bytes, slice)) {
+    case SliceList::Outcome::kOk:
+      return slice;
+    case SliceList::Outcome::kCorrupt:
+      Corrupt(kBadReturn);
+      return 0;
+    case SliceList::Outcome::kEmpty:
+      break;
+  }
+  counters_.allocation_failures++;
+  return 0;
+}
+
+Sent Session::SendHeld(std::uint32_t stream, Status status, std::span<const SliceSpan> spans) {
+  const bool lend = status == Status::kLend;
+  if (!(lend ? region_.Lendable(spans) : region_.Sendable(spans))) return Sent::kMisused;
+  if (!lend) return Send(stream, spans) ? Sent::kYes : Sent::kRingFull;
+  if (region_.LentTooOften(spans[0].slice)) return Sent::kRingFull;
+  if (!send_.HasRoom()) {
+    Refuse();
+    return Sent::kRingFull;
+  }
+  if (Push({stream, region_.Lend(spans), static_cast<std::uint32_t>(status)})) return Sent::kYes;
+  Corrupt("the peer moved a counter of the ring back");
+  return Sent::kRingFull;
 }
 
 bool Session::Signal(std::uint32_t stream, Status status, std::uint32_t value) {
@@ -75,6 +112,7 @@ bool Session::Refuse() {
 
 std::int64_t Session::Drain(std::span<std::uint32_t> words) {
   if (corrupt()) return -1;
+  if (!region_.Intact()) return Corrupt("the session's memory was overwritten or punched");
   std::size_t used = 0;
   Event event{};
   // A message may take MaxEventWords: stop while one more certainly fits.
@@ -83,16 +121,8 @@ std::int64_t Session::Drain(std::span<std::uint32_t> words) {
     if (result == PopResult::kCorrupt) return Corrupt("a counter of the ring was overwritten");
     if (result == PopResult::kEmpty) break;
     const std::uint32_t status = event.status & 0xff;
-    const bool known = parts_.discipline == Discipline::kOwned
-                           ? status <= static_cast<std::uint32_t>(Status::kCredit)
-                           : status <= static_cast<std::uint32_t>(Status::kClose);
-    if (!known) return Corrupt("event with unknown status " + std::to_string(status));
     chain_.clear();
-    if (status == static_cast<std::uint32_t>(Status::kData) &&
-        !region_.Receive(event.offset, chain_)) {
-      return Corrupt("event with a slice chain the peer may not send, at offset " +
-                     std::to_string(event.offset));
-    }
+    if (!Accept(status, event.offset)) return -1;
     receive_.Advance();
     counters_.events_received++;
     words[used++] = event.stream_id;
@@ -106,6 +136,30 @@ std::int64_t Session::Drain(std::span<std::uint32_t> words) {
     }
   }
   return static_cast<std::int64_t>(used);
+}
+
+// What an event does to the memory; `chain_` receives its slices.
+bool Session::Accept(std::uint32_t status, std::uint32_t offset) {
+  const bool owned = parts_.discipline == Discipline::kOwned;
+  const auto last = static_cast<std::uint32_t>(owned ? Status::kLendDone : Status::kClose);
+  if (status > last) {
+    Corrupt("event with unknown status " + std::to_string(status));
+    return false;
+  }
+  switch (static_cast<Status>(status)) {
+    case Status::kData:
+      if (!region_.Receive(offset, chain_)) Corrupt(At(region_.refusal(), offset));
+      break;
+    case Status::kLend:
+      if (!region_.ReceiveLend(offset, chain_)) Corrupt(At(region_.refusal(), offset));
+      break;
+    case Status::kLendDone:
+      if (!region_.EndLend(offset)) Corrupt(At("end of a lend that is not outstanding", offset));
+      break;
+    default:
+      break;
+  }
+  return !corrupt();
 }
 
 bool Session::WakePeer() {
@@ -129,7 +183,7 @@ void Session::AcknowledgeWakeUp() noexcept {
 
 bool Session::Reclaim() {
   if (region_.Reclaim()) return true;
-  Corrupt("the peer returned a slice it was not lent");
+  Corrupt(kBadReturn);
   return false;
 }
 

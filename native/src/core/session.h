@@ -15,11 +15,19 @@ namespace shm {
 
 // Low byte of an event's status. Above kClose only between two shmesh ends.
 enum class Status : std::uint32_t {
-  kData = 0,    // offset: the first slice of a message
-  kClose = 1,   // shmipc's end of a stream, both directions at once
-  kFin = 2,     // the sender writes no more
-  kReset = 3,   // both directions end, unread bytes are lost
-  kCredit = 4,  // offset: bytes the sender may send again
+  kData = 0,      // offset: the first slice of a message
+  kClose = 1,     // shmipc's end of a stream, both directions at once
+  kFin = 2,       // the sender writes no more
+  kReset = 3,     // both directions end, unread bytes are lost
+  kCredit = 4,    // offset: bytes the sender may send again
+  kLend = 5,      // offset: the first slice of a message that stays the sender's
+  kLendDone = 6,  // offset: the first slice of a message lent to the sender, who has released it all
+};
+
+enum class Sent : std::uint8_t {
+  kYes,
+  kRingFull,  // or too many lends of one chain: nothing has changed
+  kMisused,   // the slices are not the caller's to send
 };
 
 // Both directions of an established session, in the memory both ends share. Knows neither event
@@ -36,12 +44,19 @@ class Session {
 
   // Takes slices for up to `bytes`. See BufferRegion::Allocate.
   std::int64_t Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans);
+  // One slice of at least `bytes`, by its header offset; 0 when none is to be had.
+  std::uint32_t Hold(std::uint32_t bytes);
   // Publishes a message of allocated slices. False when the ring is full, the slices stay ours; or
   // when `corrupt`.
   [[nodiscard]] bool Send(std::uint32_t stream, std::span<const SliceSpan> spans);
+  // Publishes a message of held slices: gives them away (kData), or lets the peer read them (kLend),
+  // after which they are ours again when as many kLendDone have come back.
+  [[nodiscard]] Sent SendHeld(std::uint32_t stream, Status status,
+                              std::span<const SliceSpan> spans);
   // Publishes an event without slices. False when the ring is full, or when `corrupt`.
   [[nodiscard]] bool Signal(std::uint32_t stream, Status status, std::uint32_t value);
-  // Gives one slice back. False when it was not ours to give: the caller's mistake, not the peer's.
+  // Gives one slice back, or one borrow of a slice lent to us. False when it was not ours to give:
+  // the caller's mistake, not the peer's.
   [[nodiscard]] bool Release(std::uint32_t slice) { return region_.Free(slice); }
 
   // Moves arrived events to `words` until the ring is empty or `words` is full:
@@ -49,7 +64,7 @@ class Session {
   // Returns the words written, or -1 when corrupt.
   std::int64_t Drain(std::span<std::uint32_t> words);
   // Words one message may take at most.
-  std::size_t MaxEventWords() const noexcept { return 4 + 3 * std::size_t{region_.slices()}; }
+  std::size_t MaxEventWords() const noexcept { return 4 + 3 * std::size_t{region_.max_chain()}; }
 
   // After publishing: wakes the peer if it sleeps. Returns whether a plain shmipc peer must be sent
   // a Polling message instead.
@@ -83,6 +98,7 @@ class Session {
  private:
   Session(SessionParts parts, BufferRegion region, EventQueue send, EventQueue receive);
   std::int64_t Corrupt(std::string error);
+  bool Accept(std::uint32_t status, std::uint32_t offset);
   bool Push(const Event& event);
   bool Refuse();
 

@@ -44,20 +44,20 @@ void SliceList::Initialise(std::byte* region, const Geometry& geometry,
 SliceList::SliceList(std::byte* region, const Geometry& geometry)
     : region_(region), geometry_(geometry), states_(geometry.capacity, State::kElsewhere) {}
 
-void SliceList::Begin(ListRole role, std::uint32_t linked, bool creator) {
-  role_ = role;
+void SliceList::BeginShared(std::uint32_t linked, std::uint32_t wanted, bool creator) {
+  role_ = ListRole::kShared;
   creator_ = creator;
+  for (std::uint32_t i = linked; creator && i < wanted; i++) {
+    StoreRelaxed<std::uint32_t>(Slice(i) + kSliceCapacity, geometry_.payload);
+    Append(i);
+  }
+  touched_ = wanted;
+}
+
+void SliceList::Begin(ListRole role, std::uint32_t linked) {
+  role_ = role;
   touched_ = linked;
   tail_ = linked - 1;
-  if (role == ListRole::kShared) {
-    // The peer counts on every slice being in the list.
-    for (std::uint32_t i = linked; creator && i < geometry_.capacity; i++) {
-      StoreRelaxed<std::uint32_t>(Slice(i) + kSliceCapacity, geometry_.payload);
-      Append(i);
-    }
-    touched_ = geometry_.capacity;
-    return;
-  }
   if (role != ListRole::kOurs) return;
   stack_.reserve(geometry_.capacity);
   // As if lent and returned: Reclaim takes them all but the last, which a list always keeps so
@@ -93,7 +93,7 @@ SliceList::Outcome SliceList::Allocate(std::uint32_t& offset) {
 }
 
 void SliceList::MarkLent(std::uint32_t offset) noexcept {
-  State& state = states_[(offset - geometry_.area()) / geometry_.stride()];
+  State& state = StateOf(offset);
   held_--;
   if (role_ == ListRole::kShared) {
     // Either side may take it from the list next: whose it is cannot be known from here.
@@ -105,10 +105,27 @@ void SliceList::MarkLent(std::uint32_t offset) noexcept {
   lent_++;
 }
 
-bool SliceList::Borrow(std::uint32_t offset) noexcept {
+bool SliceList::Holds(std::uint32_t offset) const noexcept { return Is(State::kHeld, offset); }
+
+void SliceList::Pin(std::uint32_t offset) noexcept { StateOf(offset) = State::kPinned; }
+
+void SliceList::Unpin(std::uint32_t offset) noexcept { StateOf(offset) = State::kHeld; }
+
+bool SliceList::Borrow(std::uint32_t offset) noexcept { return Receive(offset, State::kBorrowed); }
+
+bool SliceList::BeginLoan(std::uint32_t offset) noexcept { return Receive(offset, State::kOnLoan); }
+
+void SliceList::EndLoan(std::uint32_t offset) noexcept {
+  StateOf(offset) = State::kElsewhere;
+  borrowed_--;
+}
+
+bool SliceList::OnLoan(std::uint32_t offset) const noexcept { return Is(State::kOnLoan, offset); }
+
+bool SliceList::Receive(std::uint32_t offset, State as) noexcept {
   const auto index = IndexOf(offset - geometry_.area());
   if (!index || role_ == ListRole::kOurs || states_[*index] != State::kElsewhere) return false;
-  states_[*index] = State::kBorrowed;
+  states_[*index] = as;
   borrowed_++;
   return true;
 }
@@ -175,6 +192,15 @@ std::optional<std::uint32_t> SliceList::IndexOf(std::uint32_t relative) const no
   const std::uint32_t index = relative / geometry_.stride();
   if (index >= geometry_.capacity || relative % geometry_.stride() != 0) return std::nullopt;
   return index;
+}
+
+SliceList::State& SliceList::StateOf(std::uint32_t offset) noexcept {
+  return states_[(offset - geometry_.area()) / geometry_.stride()];
+}
+
+bool SliceList::Is(State state, std::uint32_t offset) const noexcept {
+  const auto index = IndexOf(offset - geometry_.area());
+  return index && states_[*index] == state;
 }
 
 // shmipc's pop, for peers that allocate from the same list. The counters order nothing: whoever

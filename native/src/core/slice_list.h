@@ -46,15 +46,26 @@ class SliceList {
 
   SliceList(std::byte* region, const Geometry& geometry);
 
-  // Chooses the rule. `linked` slices are in the shared list. Called once, before any other call.
-  void Begin(ListRole role, std::uint32_t linked, bool creator);
+  // One of these chooses the rule, once, before any other call. `linked` slices are in the shared
+  // list. Under shmipc's rule its creator links more before the peer can look, up to `wanted`.
+  void Begin(ListRole role, std::uint32_t linked);
+  void BeginShared(std::uint32_t linked, std::uint32_t wanted, bool creator);
 
   // Takes one free slice. `offset` is its header's, from the start of the region.
   Outcome Allocate(std::uint32_t& offset);
   // The slice goes to the peer with an event: it will come back through the shared list.
   void MarkLent(std::uint32_t offset) noexcept;
+  // Whether it is allocated, not sent and not pinned.
+  bool Holds(std::uint32_t offset) const noexcept;
+  // A held slice that may be neither freed nor sent until Unpin: lends of it are outstanding.
+  void Pin(std::uint32_t offset) noexcept;
+  void Unpin(std::uint32_t offset) noexcept;
   // The peer sent this slice. False when it may not: not on a stride, ours, or already borrowed.
   [[nodiscard]] bool Borrow(std::uint32_t offset) noexcept;
+  // The peer lent this slice, it stays the peer's. False when it may not, as for Borrow.
+  [[nodiscard]] bool BeginLoan(std::uint32_t offset) noexcept;
+  void EndLoan(std::uint32_t offset) noexcept;
+  bool OnLoan(std::uint32_t offset) const noexcept;
   // Gives back a slice we allocated but did not send, or one we borrowed.
   [[nodiscard]] bool Free(std::uint32_t offset);
 
@@ -66,7 +77,9 @@ class SliceList {
   std::uint64_t freed() const noexcept { return freed_; }
   // Not counting the one returned slice that the list keeps.
   std::uint32_t lent() const noexcept { return role_ == ListRole::kOurs ? lent_ - 1 : lent_; }
+  // Pinned ones too.
   std::uint32_t held() const noexcept { return held_; }
+  // Those on loan too.
   std::uint32_t borrowed() const noexcept { return borrowed_; }
   std::uint32_t touched() const noexcept { return touched_; }
 
@@ -74,12 +87,16 @@ class SliceList {
   Outcome Reclaim();
 
  private:
-  enum class State : std::uint8_t { kElsewhere, kFree, kHeld, kLent, kBorrowed };
+  enum class State : std::uint8_t { kElsewhere, kFree, kHeld, kPinned, kLent, kBorrowed, kOnLoan };
 
   std::byte* Header() const noexcept { return region_ + geometry_.header; }
   std::byte* Slice(std::uint32_t index) const noexcept;
   std::uint32_t Relative(std::uint32_t index) const noexcept { return index * geometry_.stride(); }
   std::optional<std::uint32_t> IndexOf(std::uint32_t relative) const noexcept;
+  // `offset` names a slice of this list.
+  State& StateOf(std::uint32_t offset) noexcept;
+  bool Is(State state, std::uint32_t offset) const noexcept;
+  bool Receive(std::uint32_t offset, State as) noexcept;
   Outcome TakeShared(std::uint32_t& index);
   void Append(std::uint32_t index) noexcept;
   void CountTaken(std::int32_t change) noexcept;

@@ -41,6 +41,11 @@ Napi::Object DescribeSession(Napi::Env env, Session& session) {
   const Session::Counters& counters = session.counters();
   auto out = Napi::Object::New(env);
   out.Set("lists", lists);
+  const BufferRegion& region = session.region();
+  out.Set("budget", number(region.budget()));
+  out.Set("bytesInUse", number(region.InUse()));
+  out.Set("bytesBorrowed", number(region.Borrowed()));
+  out.Set("lentOut", number(region.lends_outstanding()));
   out.Set("wakesSent", number(counters.wakes_sent));
   out.Set("wakesSuppressed", number(counters.wakes_suppressed));
   out.Set("wakesReceived", number(counters.wakes_received));

@@ -1,34 +1,9 @@
 #include "session_object.h"
 
-#include <cstring>
-
 #include "addon.h"
-#include "call.h"
 #include "describe.h"
 
 namespace shm {
-namespace {
-
-// Passes over the ring before the loop gets its turn back.
-constexpr int kMaxPasses = 8;
-// A wake-up is put off to the end of the turn, but a long turn must not make the peer wait.
-constexpr std::uint64_t kMaxWakeDelayNs = 100'000;
-
-// While it lives, calls into JavaScript start at the event loop.
-class LoopScope {
- public:
-  explicit LoopScope(bool& flag) : flag_(flag), before_(flag) { flag_ = true; }
-  LoopScope(const LoopScope&) = delete;
-  LoopScope& operator=(const LoopScope&) = delete;
-  ~LoopScope() { flag_ = before_; }
-
- private:
-  bool& flag_;
-  bool before_;
-};
-
-}  // namespace
-
 Napi::Function SessionObject::Define(Napi::Env env) {
   return DefineClass(env, "NativeSession",
                      {InstanceMethod<&SessionObject::Start>("start"),
@@ -37,6 +12,8 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                       InstanceMethod<&SessionObject::Describe>("describe"),
                       InstanceMethod<&SessionObject::Allocate>("allocate"),
                       InstanceMethod<&SessionObject::Send>("send"),
+                      InstanceMethod<&SessionObject::Hold>("hold"),
+                      InstanceMethod<&SessionObject::SendHeld>("sendHeld"),
                       InstanceMethod<&SessionObject::Write>("write"),
                       InstanceMethod<&SessionObject::Signal>("signal"),
                       InstanceMethod<&SessionObject::Release>("release"),
@@ -113,98 +90,10 @@ Napi::Value SessionObject::Describe(const Napi::CallbackInfo& info) {
   description.Set("owned", parts.discipline == Discipline::kOwned);
   description.Set("peerWindow", parts.peer_window);
   description.Set("maxEventWords", static_cast<double>(session_->MaxEventWords()));
-  description.Set("slices", session_->region().slices());
+  description.Set("slices", session_->region().max_chain());
+  description.Set("sliceHeaderBytes", static_cast<std::uint32_t>(layout::kSliceHeaderBytes));
+  description.Set("maxSliceBytes", session_->region().max_payload());
   return description;
-}
-
-// allocate(bytes): spans received; [payload offset, bytes] of each in the spans array.
-Napi::Value SessionObject::Allocate(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_) return Napi::Number::New(env, 0);
-  Abandon();
-  if (session_->Allocate(info[0].As<Napi::Number>().Uint32Value(), spans_) < 0) {
-    spans_.clear();
-    Corrupt();
-    return Napi::Number::New(env, 0);
-  }
-  for (std::size_t i = 0; i < spans_.size(); i++) {
-    span_words_[2 * i] = spans_[i].payload();
-    span_words_[2 * i + 1] = spans_[i].bytes;
-  }
-  return Napi::Number::New(env, static_cast<double>(spans_.size()));
-}
-
-// send(stream): publishes the slices of the last allocate, with the bytes the spans array says.
-// False when the ring is full; they are freed then.
-Napi::Value SessionObject::Send(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_ || spans_.empty()) return Napi::Boolean::New(env, false);
-  for (std::size_t i = 0; i < spans_.size(); i++) spans_[i].bytes = span_words_[2 * i + 1];
-  const bool sent = session_->Send(info[0].As<Napi::Number>().Uint32Value(), spans_);
-  if (sent) spans_.clear();
-  Abandon();
-  if (sent) Published();
-  return Napi::Boolean::New(env, sent);
-}
-
-// write(stream, bytes, offset, length): allocates, copies and publishes. Returns the bytes taken:
-// fewer than asked, or 0, when slices are short or the ring is full.
-Napi::Value SessionObject::Write(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_) return Napi::Number::New(env, 0);
-  std::uint8_t* data = nullptr;
-  napi_get_typedarray_info(env, info[1], nullptr, nullptr, reinterpret_cast<void**>(&data), nullptr,
-                           nullptr);
-  const std::uint32_t offset = info[2].As<Napi::Number>().Uint32Value();
-  const std::uint32_t length = info[3].As<Napi::Number>().Uint32Value();
-  Abandon();
-  const std::int64_t covered = session_->Allocate(length, spans_);
-  if (covered < 0) {
-    Corrupt();
-    return Napi::Number::New(env, 0);
-  }
-  if (covered == 0) return Napi::Number::New(env, 0);
-  const std::uint8_t* from = data + offset;
-  std::byte* region = session_->parts().buffers->bytes().data();
-  for (const SliceSpan& span : spans_) {
-    std::memcpy(region + span.payload(), from, span.bytes);
-    from += span.bytes;
-  }
-  const bool sent = session_->Send(info[0].As<Napi::Number>().Uint32Value(), spans_);
-  if (sent) spans_.clear();
-  Abandon();
-  if (!sent) return Napi::Number::New(env, 0);
-  Published();
-  return Napi::Number::New(env, static_cast<double>(covered));
-}
-
-// signal(stream, status, value): false when the ring is full.
-Napi::Value SessionObject::Signal(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_) return Napi::Boolean::New(env, true);
-  const bool sent = session_->Signal(info[0].As<Napi::Number>().Uint32Value(),
-                                     static_cast<Status>(info[1].As<Napi::Number>().Uint32Value()),
-                                     info[2].As<Napi::Number>().Uint32Value());
-  if (sent) Published();
-  return Napi::Boolean::New(env, sent);
-}
-
-Napi::Value SessionObject::Release(const Napi::CallbackInfo& info) {
-  if (session_ && !session_->Release(info[0].As<Napi::Number>().Uint32Value())) {
-    throw Napi::Error::New(info.Env(), "released a slice that is not held");
-  }
-  return info.Env().Undefined();
-}
-
-// Drains the ring now: a Polling message arrived, or the control socket is about to be read.
-Napi::Value SessionObject::Poll(const Napi::CallbackInfo& info) {
-  if (session_ && words_.data() != nullptr) {
-    session_->MarkAwake();
-    awake_ = true;
-    Pump();
-    if (session_) Enlist();
-  }
-  return info.Env().Undefined();
 }
 
 Napi::Value SessionObject::Statistics(const Napi::CallbackInfo& info) {
@@ -225,87 +114,6 @@ Napi::Value SessionObject::Unmap(const Napi::CallbackInfo& info) {
     memory_.Reset();
   }
   return info.Env().Undefined();
-}
-
-// Slices allocated and not sent go back to the stack.
-void SessionObject::Abandon() {
-  for (const SliceSpan& span : spans_) (void)session_->Release(span.slice);
-  spans_.clear();
-}
-
-void SessionObject::OnWakeUp() {
-  const Napi::HandleScope scope(Env());
-  const LoopScope from_loop(from_loop_);
-  session_->AcknowledgeWakeUp();
-  awake_ = true;  // the peer set the flag when it woke us
-  Enlist();
-  Pump();
-}
-
-void SessionObject::Pump() {
-  // Entered again from a callback that polls: the outer loop will see what is there.
-  if (pumping_) return;
-  pumping_ = true;
-  for (int pass = 0; session_ && pass < kMaxPasses; pass++) {
-    const std::int64_t used = session_->Drain(words_);
-    if (used < 0) {
-      Corrupt();
-      break;
-    }
-    if (used == 0) break;
-    Call(on_events_, {Napi::Number::New(Env(), static_cast<double>(used))});
-  }
-  pumping_ = false;
-}
-
-void SessionObject::EndTurn() {
-  const LoopScope from_loop(from_loop_);
-  enlisted_ = false;
-  Pump();
-  if (!session_) return;
-  Flush();
-  // To wake a peer that is dead ends the session.
-  if (!session_ || !awake_) return;
-  if (session_->TrySleep()) {
-    awake_ = false;
-  } else {
-    Enlist();
-  }
-}
-
-void SessionObject::Published() {
-  const std::uint64_t now = uv_hrtime();
-  if (unsent_since_ == 0) {
-    unsent_since_ = now;
-    Enlist();
-  } else if (now - unsent_since_ > kMaxWakeDelayNs) {
-    Flush();
-  }
-}
-
-void SessionObject::Flush() {
-  unsent_since_ = 0;
-  if (!session_->wake_due()) return;
-  if (session_->WakePeer()) Call(on_polling_, {});
-}
-
-void SessionObject::Enlist() {
-  if (enlisted_) return;
-  enlisted_ = true;
-  turn_->Enlist(this);
-}
-
-void SessionObject::Corrupt() {
-  // A copy: the callback destroys the session.
-  const std::string error = session_->error();
-  Call(on_corrupt_, {Napi::String::New(Env(), error)});
-}
-
-void SessionObject::Call(const Napi::FunctionReference& function,
-                         std::initializer_list<napi_value> arguments) {
-  if (turn_->handles().ending()) return;
-  const Napi::HandleScope scope(Env());
-  CallScript(Env(), Value(), function.Value(), arguments, from_loop_);
 }
 
 void SessionObject::Shut() {

@@ -35,6 +35,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value Describe(const Napi::CallbackInfo& info);
   Napi::Value Allocate(const Napi::CallbackInfo& info);
   Napi::Value Send(const Napi::CallbackInfo& info);
+  Napi::Value Hold(const Napi::CallbackInfo& info);
+  Napi::Value SendHeld(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);
   Napi::Value Signal(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);
@@ -62,6 +64,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   bool from_loop_ = false;   // not inside a call from JavaScript
   std::uint64_t unsent_since_ = 0;  // ns: when the first event without a wake-up was published
   std::vector<SliceSpan> spans_;    // of the last Allocate
+  std::vector<SliceSpan> held_;     // of the SendHeld under way
 
   Napi::FunctionReference on_events_;
   Napi::FunctionReference on_corrupt_;

@@ -1,0 +1,114 @@
+// A session in the event loop: when arrived events are delivered and when the peer is woken.
+#include "call.h"
+#include "session_object.h"
+
+namespace shm {
+namespace {
+
+// Passes over the ring before the loop gets its turn back.
+constexpr int kMaxPasses = 8;
+// A wake-up is put off to the end of the turn, but a long turn must not make the peer wait.
+constexpr std::uint64_t kMaxWakeDelayNs = 100'000;
+
+// While it lives, calls into JavaScript start at the event loop.
+class LoopScope {
+ public:
+  explicit LoopScope(bool& flag) : flag_(flag), before_(flag) { flag_ = true; }
+  LoopScope(const LoopScope&) = delete;
+  LoopScope& operator=(const LoopScope&) = delete;
+  ~LoopScope() { flag_ = before_; }
+
+ private:
+  bool& flag_;
+  bool before_;
+};
+
+}  // namespace
+
+// Drains the ring now: a Polling message arrived, or the control socket is about to be read.
+Napi::Value SessionObject::Poll(const Napi::CallbackInfo& info) {
+  if (session_ && words_.data() != nullptr) {
+    session_->MarkAwake();
+    awake_ = true;
+    Pump();
+    if (session_) Enlist();
+  }
+  return info.Env().Undefined();
+}
+
+void SessionObject::OnWakeUp() {
+  const Napi::HandleScope scope(Env());
+  const LoopScope from_loop(from_loop_);
+  session_->AcknowledgeWakeUp();
+  awake_ = true;  // the peer set the flag when it woke us
+  Enlist();
+  Pump();
+}
+
+void SessionObject::Pump() {
+  // Entered again from a callback that polls: the outer loop will see what is there.
+  if (pumping_) return;
+  pumping_ = true;
+  for (int pass = 0; session_ && pass < kMaxPasses; pass++) {
+    const std::int64_t used = session_->Drain(words_);
+    if (used < 0) {
+      Corrupt();
+      break;
+    }
+    if (used == 0) break;
+    Call(on_events_, {Napi::Number::New(Env(), static_cast<double>(used))});
+  }
+  pumping_ = false;
+}
+
+void SessionObject::EndTurn() {
+  const LoopScope from_loop(from_loop_);
+  enlisted_ = false;
+  Pump();
+  if (!session_) return;
+  Flush();
+  // To wake a peer that is dead ends the session.
+  if (!session_ || !awake_) return;
+  if (session_->TrySleep()) {
+    awake_ = false;
+  } else {
+    Enlist();
+  }
+}
+
+void SessionObject::Published() {
+  const std::uint64_t now = uv_hrtime();
+  if (unsent_since_ == 0) {
+    unsent_since_ = now;
+    Enlist();
+  } else if (now - unsent_since_ > kMaxWakeDelayNs) {
+    Flush();
+  }
+}
+
+void SessionObject::Flush() {
+  unsent_since_ = 0;
+  if (!session_->wake_due()) return;
+  if (session_->WakePeer()) Call(on_polling_, {});
+}
+
+void SessionObject::Enlist() {
+  if (enlisted_) return;
+  enlisted_ = true;
+  turn_->Enlist(this);
+}
+
+void SessionObject::Corrupt() {
+  // A copy: the callback destroys the session.
+  const std::string error = session_->error();
+  Call(on_corrupt_, {Napi::String::New(Env(), error)});
+}
+
+void SessionObject::Call(const Napi::FunctionReference& function,
+                         std::initializer_list<napi_value> arguments) {
+  if (turn_->handles().ending()) return;
+  const Napi::HandleScope scope(Env());
+  CallScript(Env(), Value(), function.Value(), arguments, from_loop_);
+}
+
+}  // namespace shm
