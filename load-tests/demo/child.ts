@@ -35,6 +35,11 @@ export class Child {
     return pid !== undefined && exitCode === null && signalCode === null
   }
 
+  /** Of a process that was started. */
+  get pid(): number {
+    return this.#process.pid!
+  }
+
   usage(): ProcessUsage | undefined {
     if (!this.running) throw this.#ended()
     return readUsage(this.#process.pid!)
