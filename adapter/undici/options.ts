@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { InvalidArgumentError } from '../errors.ts'
 import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
+import type { OriginOptions } from './origin.ts'
 
 export interface ShmAgentOptions {
   /**
@@ -33,6 +34,38 @@ export interface ShmAgentOptions {
   readonly fallback?: Dispatcher
   /** Dispatches `https:` origins, which never go to the proxy in clear. @defaultValue `fallback` */
   readonly https?: Dispatcher
+  /** Most connections to one origin; further requests wait their turn. @defaultValue 1024 */
+  readonly connections?: number
+  /**
+   * How long a request waits for a connection, be it to open or to become free, in milliseconds;
+   * 0: for ever. Then it fails with `UND_ERR_CONNECT_TIMEOUT`.
+   *
+   * @defaultValue 10000
+   */
+  readonly connectTimeout?: number
+  /**
+   * How long the head of a response may take once the request is sent, in milliseconds; 0: for
+   * ever. A request may say otherwise. @defaultValue 300000
+   */
+  readonly headersTimeout?: number
+  /**
+   * How long a body may pause, in milliseconds; 0: for ever. A request may say otherwise.
+   *
+   * @defaultValue 300000
+   */
+  readonly bodyTimeout?: number
+  /**
+   * How long a connection is kept whose server does not say how long it may be, in milliseconds.
+   *
+   * @defaultValue 4000
+   */
+  readonly keepAliveTimeout?: number
+  /** How long it is kept at most, in milliseconds. @defaultValue 600000 */
+  readonly keepAliveMaxTimeout?: number
+  /** Most bytes of a response's head; else `UND_ERR_HEADERS_OVERFLOW`. @defaultValue 16384 */
+  readonly maxHeaderSize?: number
+  /** Most bytes of a response's body; else `UND_ERR_RES_EXCEEDED_MAX_SIZE`. @defaultValue none */
+  readonly maxResponseSize?: number
 }
 
 export interface ResolvedAgentOptions {
@@ -42,9 +75,25 @@ export interface ResolvedAgentOptions {
   readonly failOpen: boolean
   readonly fallback: Dispatcher
   readonly https: Dispatcher
+  readonly origin: OriginOptions
 }
 
-const OPTIONS: readonly string[] = ['uri', 'routes', 'memory', 'failOpen', 'fallback', 'https']
+const OPTIONS: readonly string[] = [
+  'uri',
+  'routes',
+  'memory',
+  'failOpen',
+  'fallback',
+  'https',
+  'connections',
+  'connectTimeout',
+  'headersTimeout',
+  'bodyTimeout',
+  'keepAliveTimeout',
+  'keepAliveMaxTimeout',
+  'maxHeaderSize',
+  'maxResponseSize'
+]
 
 /** @throws {InvalidArgumentError} */
 export function resolveAgentOptions(
@@ -79,6 +128,33 @@ export function resolveAgentOptions(
     memory,
     failOpen,
     fallback,
-    https: options.https ?? fallback
+    https: options.https ?? fallback,
+    origin: resolveOriginOptions(options)
   }
+}
+
+function resolveOriginOptions(options: ShmAgentOptions): OriginOptions {
+  const { maxHeaderSize, maxResponseSize } = options
+  return {
+    maxConnections: whole('connections', options.connections, 1024, 1),
+    queueTimeoutMs: whole('connectTimeout', options.connectTimeout, 10_000),
+    headersTimeout: whole('headersTimeout', options.headersTimeout, 300_000),
+    bodyTimeout: whole('bodyTimeout', options.bodyTimeout, 300_000),
+    keepAliveMs: whole('keepAliveTimeout', options.keepAliveTimeout, 4000, 1),
+    keepAliveMaxMs: whole('keepAliveMaxTimeout', options.keepAliveMaxTimeout, 600_000, 1),
+    limits: {
+      maxHeaderBytes: whole('maxHeaderSize', maxHeaderSize, 16_384, 1),
+      ...(maxResponseSize === undefined
+        ? {}
+        : { maxBodyBytes: whole('maxResponseSize', maxResponseSize, 1, 1) })
+    }
+  }
+}
+
+function whole(option: string, value: number | undefined, otherwise: number, least = 0): number {
+  if (value === undefined) return otherwise
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new InvalidArgumentError(option, `a whole number of at least ${least}`, value)
+  }
+  return value
 }

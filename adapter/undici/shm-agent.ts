@@ -1,32 +1,50 @@
 import type { EventEmitter } from 'node:events'
-import { Agent, buildConnector, Dispatcher, errors, getGlobalDispatcher } from 'undici'
-import { warnOnce } from '../log.ts'
-import { Link, type LinkStatistics, UnreachableError } from '../shmipc/index.ts'
+import { Dispatcher, errors, getGlobalDispatcher } from 'undici'
+import { Clock } from '../http1/index.ts'
+import type { LinkStatistics } from '../shmipc/index.ts'
+import { speakBothDialects } from './both-dialects.ts'
+import { AgentExchange } from './exchange.ts'
+import { checkHandler, type Handler, tellRefused } from './handlers.ts'
 import { type ResolvedAgentOptions, resolveAgentOptions, type ShmAgentOptions } from './options.ts'
+import { Origin, type OriginOwner } from './origin.ts'
 import { HostRoutes } from './routes.ts'
-import { tellRefused, tellUnreachable } from './unreachable.ts'
-
-interface State {
-  readonly options: ResolvedAgentOptions
-  readonly routes: HostRoutes
-  /** One per socket path; its agent keeps one pool per origin. */
-  readonly lanes: Map<string, Lane>
-  readonly direct: ReturnType<typeof buildConnector>
-  failedOpen: number
-  closed: Promise<void> | undefined
-  destroyed: Promise<void> | undefined
-}
-
-interface Lane {
-  readonly link: Link
-  agent: Agent
-}
+import { Way } from './way.ts'
 
 export interface ShmAgentStatistics {
   readonly links: readonly LinkStatistics[]
   /** Connections made past the proxy because nobody listened on its socket. */
   readonly failedOpen: number
+  /** Those with connections or requests now. */
+  readonly origins: readonly OriginStatistics[]
 }
+
+export interface OriginStatistics {
+  readonly origin: string
+  /** Open now. */
+  readonly connections: number
+  /** Requests that wait for one. */
+  readonly queued: number
+}
+
+type Route = Origin | Dispatcher
+
+interface State {
+  readonly options: ResolvedAgentOptions
+  readonly routes: HostRoutes
+  /** By socket path. */
+  readonly ways: Map<string, Way>
+  /** By what requests give as origin, in whatever spelling. */
+  readonly known: Map<string, Route>
+  /** With something open or to do, by their normal spelling. */
+  readonly origins: Map<string, Origin>
+  readonly clock: Clock
+  readonly owner: OriginOwner
+  closed: Promise<void> | undefined
+  destroyed: Promise<void> | undefined
+}
+
+/** Most spellings of origins remembered. */
+const MAX_KNOWN = 1024
 
 // Not #private: undici's compose() calls methods on a Proxy of the agent.
 const kState: unique symbol = Symbol('shmesh.agent.state')
@@ -45,46 +63,70 @@ export class ShmAgent extends Dispatcher {
   constructor(options: string | ShmAgentOptions = {}) {
     super()
     const resolved = resolveAgentOptions(options, getGlobalDispatcher)
-    this[kState] = {
+
+    const state: State = {
       options: resolved,
       routes: new HostRoutes(resolved.routes, resolved.uri),
-      lanes: new Map(),
-      direct: buildConnector({}),
-      failedOpen: 0,
+      ways: new Map(),
+      known: new Map(),
+      origins: new Map(),
+      clock: new Clock(),
+      owner: {
+        emitOf: (event, origin, ...error) => plain(this).emit(event, origin, [this], ...error),
+        forget: (origin) => forget(state, origin)
+      },
       closed: undefined,
       destroyed: undefined
     }
+    this[kState] = state
+  }
+
+  get closed(): boolean {
+    return this[kState].closed !== undefined
+  }
+
+  get destroyed(): boolean {
+    return this[kState].destroyed !== undefined
   }
 
   override dispatch(
     options: Dispatcher.DispatchOptions,
     handler: Dispatcher.DispatchHandler
   ): boolean {
+    checkHandler(handler)
     try {
-      return route(this, options, handler)
+      return send(this[kState], options, handler as never)
     } catch (error) {
-      tellRefused(handler, error)
+      tellRefused(handler as never, error)
       return false
     }
   }
 
   statistics(): ShmAgentStatistics {
-    const { lanes, failedOpen } = this[kState]
-    return { links: [...lanes.values()].map(({ link }) => link.statistics()), failedOpen }
+    const { ways, origins } = this[kState]
+    const all = [...ways.values()]
+    return {
+      links: all.map((way) => way.statistics()),
+      failedOpen: all.reduce((sum, { failedOpen }) => sum + failedOpen, 0),
+      origins: [...origins.values()].map(({ origin, pool }) => ({
+        origin,
+        connections: pool.size,
+        queued: pool.queued
+      }))
+    }
   }
 
+  /** Takes no new requests; resolves when those under way have ended. */
   override close(): Promise<void>
   override close(callback: () => void): void
   override close(callback?: () => void): Promise<void> | void {
     const state = this[kState]
-    state.closed ??= endLanes(state, async ({ link, agent }) => {
-      await agent.close()
-      await link.close()
-    })
+    state.closed ??= close(state)
     if (callback === undefined) return state.closed
     state.closed.then(callback, callback)
   }
 
+  /** Fails what is under way, with `error` when it is given. */
   override destroy(): Promise<void>
   override destroy(error: Error | null): Promise<void>
   override destroy(callback: () => void): void
@@ -93,90 +135,97 @@ export class ShmAgent extends Dispatcher {
     error?: Error | null | (() => void),
     callback?: () => void
   ): Promise<void> | void {
-    const reason = typeof error === 'function' ? null : (error ?? null)
+    const reason = typeof error === 'function' ? null : error
     const done = typeof error === 'function' ? error : callback
     const state = this[kState]
-    state.destroyed ??= endLanes(state, async ({ link, agent }) => {
-      await agent.destroy(reason)
-      link.destroy()
-    })
+    state.destroyed ??= destroy(state, reason ?? new errors.ClientDestroyedError())
     if (done === undefined) return state.destroyed
     state.destroyed.then(done, done)
   }
 }
 
-async function endLanes(state: State, end: (lane: Lane) => Promise<void>): Promise<void> {
-  await Promise.all([...state.lanes.values()].map(end))
+async function close({ origins, ways }: State): Promise<void> {
+  await Promise.all([...origins.values()].map(({ pool }) => pool.close()))
+  await Promise.all([...ways.values()].map(({ link }) => link.close()))
+}
+
+async function destroy({ origins, ways }: State, error: Error): Promise<void> {
+  for (const { pool } of [...origins.values()]) pool.destroy(error)
+  for (const { link } of ways.values()) link.destroy()
 }
 
 /** @throws when the request cannot be begun */
-function route(
-  agent: ShmAgent,
-  options: Dispatcher.DispatchOptions,
-  handler: Dispatcher.DispatchHandler
-): boolean {
-  const state = agent[kState]
+function send(state: State, options: Dispatcher.DispatchOptions, handler: Handler): boolean {
+  if (typeof options !== 'object' || options === null) {
+    throw new errors.InvalidArgumentError('opts must be an object.')
+  }
   if (state.destroyed !== undefined) throw new errors.ClientDestroyedError()
   if (state.closed !== undefined) throw new errors.ClientClosedError()
-  const origin = toUrl(options.origin)
-  if (origin?.protocol === 'https:') return state.options.https.dispatch(options, handler)
-  const path = origin === undefined ? state.options.uri : state.routes.find(origin.host)
-  if (path === undefined) return state.options.fallback.dispatch(options, handler)
-  return laneTo(agent, path).agent.dispatch(options, tellUnreachable(handler))
+  const route = routeTo(state, options.origin)
+  if (!(route instanceof Origin))
+    return route.dispatch(options, speakBothDialects(handler) as never)
+  return new AgentExchange(route, options, handler).begin()
 }
 
-function toUrl(origin: string | URL | undefined): URL | undefined {
-  return typeof origin === 'string' ? new URL(origin) : origin
-}
-
-function laneTo(agent: ShmAgent, path: string): Lane {
-  const state = agent[kState]
-  const known = state.lanes.get(path)
+function routeTo(state: State, origin: string | URL | undefined): Route {
+  const spelling = typeof origin === 'string' ? origin : origin?.origin
+  if (spelling === undefined || spelling === '') {
+    throw new errors.InvalidArgumentError('opts.origin must be a non-empty string or URL.')
+  }
+  const known = state.known.get(spelling)
   if (known !== undefined) return known
-  const { memory } = state.options
-  const link = new Link(path, { memory })
-  const lane: Lane = { link, agent: poolsOver(agent, link) }
-  state.lanes.set(path, lane)
+  const url = parseOrigin(spelling)
+  const route = findRoute(state, url)
+  if (state.known.size >= MAX_KNOWN) state.known.clear()
+  state.known.set(spelling, route)
+  return route
+}
+
+function parseOrigin(spelling: string): URL {
+  let url: URL
+  try {
+    url = new URL(spelling)
+  } catch {
+    throw new errors.InvalidArgumentError(`opts.origin must be a URL, got ${spelling}`)
+  }
+  if (url.protocol === 'http:' || url.protocol === 'https:') return url
+  throw new errors.InvalidArgumentError(`opts.origin must begin with http: or https:, got ${url}`)
+}
+
+function findRoute(state: State, url: URL): Route {
+  const { options, routes, origins, clock, owner } = state
+  if (url.protocol === 'https:') return options.https
+  const path = routes.find(url.host)
+  if (path === undefined) return options.fallback
+  let origin = origins.get(url.origin)
+  if (origin === undefined) {
+    origin = new Origin(url, wayTo(state, path), owner, clock, options.origin)
+    origins.set(url.origin, origin)
+  }
+  return origin
+}
+
+function wayTo(state: State, path: string): Way {
+  const known = state.ways.get(path)
+  if (known !== undefined) return known
+  const { memory, failOpen } = state.options
+  const way = new Way(path, memory, failOpen)
+  state.ways.set(path, way)
   // New requests must not meet connections whose server is going.
-  link.on('renew', (waitUntil) => {
-    const { agent: retiring } = lane
-    lane.agent = poolsOver(agent, link)
-    waitUntil(retiring.close())
+  way.link.on('renew', (waitUntil) => {
+    for (const origin of state.origins.values()) {
+      if (origin.way === way) waitUntil(origin.pool.retire())
+    }
   })
-  return lane
+  return way
 }
 
-function poolsOver(agent: ShmAgent, link: Link): Agent {
-  const pools = new Agent({ connect: connector(agent[kState], link) })
-  for (const event of ['connect', 'disconnect', 'connectionError', 'drain'] as const) {
-    // As plain emitters: undici types each event apart.
-    const from: EventEmitter = pools
-    const to: EventEmitter = agent
-    from.on(event, (origin: URL, targets: Dispatcher[], ...rest: unknown[]) => {
-      to.emit(event, origin, [agent, ...targets], ...rest)
-    })
-  }
-  return pools
+function forget(state: State, origin: Origin): void {
+  state.origins.delete(origin.origin)
+  for (const [spelling, route] of state.known) if (route === origin) state.known.delete(spelling)
 }
 
-/** What undici connects with: a stream of the link stands in for a socket. */
-function connector(state: State, link: Link): buildConnector.connector {
-  return (target, callback) => {
-    link.connect().then(
-      // undici types a Socket and uses nothing a Duplex lacks.
-      ({ stream }) => callback(null, stream as never),
-      (error: Error) => {
-        if (!(error instanceof UnreachableError) || !state.options.failOpen) {
-          callback(error, null)
-          return
-        }
-        state.failedOpen++
-        warnOnce(
-          'SHMESH_FAILED_OPEN',
-          `${error.message}: requests go to their origin without the proxy (failOpen)`
-        )
-        state.direct(target, callback)
-      }
-    )
-  }
+/** undici types each event apart. */
+function plain(emitter: EventEmitter): EventEmitter {
+  return emitter
 }

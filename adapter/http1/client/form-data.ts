@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto'
+
+/** What FormData of any implementation has. */
+export interface FormDataLike {
+  entries(): Iterable<[name: string, value: string | Blob]>
+}
+
+export interface Multipart {
+  /** With its boundary. */
+  readonly contentType: string
+  /** In bytes. */
+  readonly length: number
+  chunks(): AsyncGenerator<Uint8Array>
+}
+
+/** FormData as `multipart/form-data` (RFC 7578), encoded as the HTML and Fetch standards say. */
+export function encodeFormData(form: FormDataLike): Multipart {
+  const boundary = `----shmesh${randomUUID().replaceAll('-', '')}`
+  const parts: (Uint8Array | Blob)[] = []
+  let length = 0
+  for (const [name, value] of form.entries()) {
+    let head = `--${boundary}\r\nContent-Disposition: form-data; name="${quoted(lines(name))}"`
+    if (typeof value === 'string') {
+      parts.push(Buffer.from(`${head}\r\n\r\n${lines(value)}\r\n`))
+    } else {
+      const { name: file = 'blob', type } = value as Blob & { name?: string }
+      head += `; filename="${quoted(file)}"\r\n`
+      head += `Content-Type: ${type === '' ? 'application/octet-stream' : type}\r\n\r\n`
+      parts.push(Buffer.from(head), value, CRLF)
+    }
+  }
+  parts.push(Buffer.from(`--${boundary}--\r\n`))
+  for (const part of parts) length += part instanceof Uint8Array ? part.byteLength : part.size
+  return {
+    contentType: `multipart/form-data; boundary=${boundary}`,
+    length,
+    async *chunks() {
+      for (const part of parts) {
+        if (part instanceof Uint8Array) yield part
+        else yield* part.stream() as unknown as AsyncIterable<Uint8Array>
+      }
+    }
+  }
+}
+
+const CRLF = Buffer.from('\r\n')
+
+function quoted(name: string): string {
+  return name.replaceAll('\n', '%0A').replaceAll('\r', '%0D').replaceAll('"', '%22')
+}
+
+/** Line ends of text become CRLF. */
+function lines(text: string): string {
+  return text.replace(/\r\n|\r|\n/g, '\r\n')
+}

@@ -1,0 +1,111 @@
+import { CHUNK_END, chunkHeader, LAST_CHUNK } from '../writer.ts'
+import type { BodySink, BodySource } from './body-source.ts'
+import type { ClientConnection } from './connection.ts'
+
+/** Told how the sending of a body goes. */
+export interface BodyObserver {
+  onBodyPart(chunk: string | Uint8Array): void
+  onRequestSent(): void
+  onBodyFailed(error: Error): void
+}
+
+/** The body's length is not the one its request announces. */
+export class BodyLengthError extends Error {
+  override readonly name: string = 'BodyLengthError'
+}
+
+/**
+ * Sends the head, and behind it a body that comes in parts. The head waits for the first part: a
+ * body that turns out empty is sent as such.
+ */
+export class RequestWriter implements BodySink {
+  readonly #connection: ClientConnection
+  readonly #observer: BodyObserver
+  readonly #source: BodySource
+  /** In bytes; undefined: chunked. */
+  readonly #length: number | undefined
+  /** Says that it has a body, even when that is empty. */
+  readonly #expectsBody: boolean
+  /** Up to the framing; '' when it has been sent. */
+  #head: string
+  #written = 0
+
+  /** @param head as of `writeRequestHead`, without framing and without the empty line */
+  constructor(
+    connection: ClientConnection,
+    observer: BodyObserver,
+    source: BodySource,
+    head: string,
+    length: number | undefined,
+    expectsBody: boolean
+  ) {
+    this.#connection = connection
+    this.#observer = observer
+    this.#source = source
+    this.#head = head
+    this.#length = length
+    this.#expectsBody = expectsBody
+    source.start(this)
+  }
+
+  /** The connection took all that was written. */
+  onDrain(): void {
+    this.#source.resume()
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    const bytes = Buffer.byteLength(chunk)
+    if (bytes === 0) return true
+    const length = this.#length
+    this.#written += bytes
+    if (length !== undefined && this.#written > length) throw lengthError(length, this.#written)
+    let before = this.#head
+    this.#head = ''
+    let after = ''
+    if (length === undefined) {
+      before += `${before === '' ? '' : CHUNKED}${chunkHeader(bytes)}`
+      after = CHUNK_END
+    } else if (before !== '') before += lengthLine(length)
+    const more = this.#connection.write(before, toWritable(chunk), 'utf8', after)
+    this.#observer.onBodyPart(chunk)
+    return more
+  }
+
+  end(): void {
+    const length = this.#length
+    if (length !== undefined && this.#written !== length) {
+      this.fail(lengthError(length, this.#written))
+      return
+    }
+    if (this.#written === 0) {
+      const framing = this.#expectsBody ? lengthLine(0) : '\r\n'
+      this.#connection.write(this.#head + framing, undefined, 'latin1', '')
+    } else if (length === undefined) {
+      this.#connection.write(LAST_CHUNK, undefined, 'latin1', '')
+    }
+    this.#connection.sent()
+    this.#observer.onRequestSent()
+  }
+
+  fail(error: Error): void {
+    this.#observer.onBodyFailed(error)
+  }
+}
+
+const CHUNKED = 'transfer-encoding: chunked\r\n\r\n'
+
+/** The last line of a head, with the empty one. */
+export function lengthLine(length: number): string {
+  return `content-length: ${length}\r\n\r\n`
+}
+
+function toWritable(chunk: string | Uint8Array): string | Buffer {
+  if (typeof chunk === 'string' || Buffer.isBuffer(chunk)) return chunk
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+}
+
+function lengthError(announced: number, got: number): BodyLengthError {
+  return new BodyLengthError(
+    `a body must have the ${announced} bytes its request announces, got ${got}`
+  )
+}

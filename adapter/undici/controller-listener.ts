@@ -1,0 +1,101 @@
+import type { Duplex } from 'node:stream'
+import type { Headers } from '../http1/index.ts'
+import type { ControllerHandler, DispatchController } from './handlers.ts'
+import type { Listener, Steering } from './listener.ts'
+import { toHeaderObject, toRawHeaders } from './raw-headers.ts'
+
+/** Tells a handler of undici 7 and 8. */
+export class ControllerListener implements Listener {
+  readonly #handler: ControllerHandler
+  readonly #controller: Controller
+
+  constructor(handler: ControllerHandler, steering: Steering) {
+    this.#handler = handler
+    this.#controller = new Controller(steering)
+  }
+
+  start(): void {
+    this.#handler.onRequestStart(this.#controller, null)
+  }
+
+  head(status: number, headers: Headers, reason: string): boolean {
+    const controller = this.#controller
+    controller.headers = headers
+    this.#handler.onResponseStart?.(controller, status, toHeaderObject(headers), reason)
+    return true
+  }
+
+  data(chunk: Buffer): boolean {
+    this.#handler.onResponseData?.(this.#controller, chunk)
+    return true
+  }
+
+  end(trailers: Headers): void {
+    const controller = this.#controller
+    controller.trailers = trailers
+    this.#handler.onResponseEnd?.(controller, toHeaderObject(trailers))
+  }
+
+  upgrade(status: number, headers: Headers, socket: Duplex): void {
+    const controller = this.#controller
+    controller.headers = headers
+    this.#handler.onRequestUpgrade?.(controller, status, toHeaderObject(headers), socket)
+  }
+
+  error(error: Error): void {
+    this.#handler.onResponseError?.(this.#controller, error)
+  }
+
+  responseStarted(): void {
+    this.#handler.onResponseStarted?.()
+  }
+
+  bodySent(chunk: string | Uint8Array): void {
+    this.#handler.onBodySent?.(chunk)
+  }
+
+  requestSent(): void {
+    this.#handler.onRequestSent?.()
+  }
+}
+
+/** What the handler gets; raw headers are made when somebody asks for them. */
+class Controller implements DispatchController {
+  headers: Headers | undefined
+  trailers: Headers | undefined
+  /** By the handler: a request that failed by itself may be tried again. */
+  aborted = false
+  reason: Error | null = null
+  readonly #steering: Steering
+
+  constructor(steering: Steering) {
+    this.#steering = steering
+  }
+
+  get paused(): boolean {
+    return this.#steering.paused
+  }
+
+  get rawHeaders(): Buffer[] | null {
+    return this.headers === undefined ? null : toRawHeaders(this.headers)
+  }
+
+  get rawTrailers(): Buffer[] | null {
+    return this.trailers === undefined ? null : toRawHeaders(this.trailers)
+  }
+
+  abort(reason: Error): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason
+    this.#steering.abort(reason)
+  }
+
+  pause(): void {
+    this.#steering.pause()
+  }
+
+  resume(): void {
+    this.#steering.resume()
+  }
+}

@@ -1,0 +1,343 @@
+import type { Duplex } from 'node:stream'
+import { errors } from 'undici'
+import {
+  type BodyObserver,
+  type ClientConnection,
+  type Clock,
+  type ConnectionPool,
+  type Exchange,
+  type Headers,
+  type Lease,
+  lengthLine,
+  RequestWriter,
+  type ResponseHead
+} from '../http1/index.ts'
+import { ControllerListener } from './controller-listener.ts'
+import { channels } from './diagnostics.ts'
+import { type Handler, isControllerHandler } from './handlers.ts'
+import { LegacyListener } from './legacy-listener.ts'
+import type { Listener, Steering } from './listener.ts'
+import { AgentRequest, type RequestOptions } from './request.ts'
+import { translateError } from './translate-error.ts'
+
+/** Timeouts up to here are kept exactly; longer ones by the coarse clock. In milliseconds. */
+const EXACT_TIMEOUT_MS = 1000
+
+export interface ExchangeContext {
+  readonly origin: string
+  /** Of Host, unless the request has its own. */
+  readonly host: string
+  readonly pool: ConnectionPool
+  readonly clock: Clock
+  /** In milliseconds; 0: none. */
+  readonly headersTimeout: number
+  readonly bodyTimeout: number
+  readonly connectTimeout: number
+}
+
+/** Where a request stands. */
+const QUEUED = 0
+const SENT = 1
+const BODY = 2
+
+/**
+ * One request of a dispatcher and its handler, from `dispatch` to its end. The handler hears
+ * nothing more after an abort or an error, and what it throws aborts its request.
+ */
+export class AgentExchange extends AgentRequest implements Exchange, BodyObserver, Steering {
+  /** On the clock. */
+  deadline: number = Number.POSITIVE_INFINITY
+  paused = false
+  readonly #context: ExchangeContext
+  readonly #listener: Listener
+  readonly #head: string
+  readonly #length: number | undefined
+  #state = QUEUED
+  #connection: ClientConnection | undefined
+  #writer: RequestWriter | undefined
+  #requestSent = false
+  /** What came while the handler was paused; an end is last. */
+  #held: (Buffer | Headers)[] | undefined
+  #timer: NodeJS.Timeout | undefined
+  #timerMs = 0
+
+  /** @throws {errors.InvalidArgumentError} of undici, before anything is sent */
+  constructor(context: ExchangeContext, options: RequestOptions, handler: Handler) {
+    super(context.origin, options, context.headersTimeout, context.bodyTimeout)
+    this.#context = context
+    this.#listener = isControllerHandler(handler)
+      ? new ControllerListener(handler, this)
+      : new LegacyListener(handler, this)
+    if (channels.create.hasSubscribers) channels.create.publish({ request: this })
+    this.#length = this.announcedLength()
+    this.#head = this.head(context.host)
+  }
+
+  get replayable(): boolean {
+    return this.idempotent && this.content.source === undefined
+  }
+
+  /** @returns false when it has to wait for others */
+  begin(): boolean {
+    this.#call(START, undefined)
+    if (this.aborted) return true
+    return this.#context.pool.submit(this)
+  }
+
+  abort(reason?: Error): void {
+    this.#fail(reason ?? new errors.RequestAbortedError())
+  }
+
+  pause(): void {
+    if (this.paused) return
+    this.paused = true
+    this.#disarm()
+    this.#connection?.pause()
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    while (this.#held !== undefined && !this.paused && !this.aborted) {
+      const next = this.#held.shift() as Buffer | Headers
+      if (this.#held.length === 0) this.#held = undefined
+      if (Array.isArray(next)) this.#end(next)
+      else this.#data(next)
+    }
+    if (this.paused || this.#connection === undefined) return
+    this.#arm(this.bodyTimeout)
+    this.#connection.resume()
+  }
+
+  onConnection(connection: ClientConnection): void {
+    this.#connection = connection
+    this.#state = SENT
+    if (this.reset) connection.retired = true
+    if (channels.sendHeaders.hasSubscribers) {
+      const { duplex: socket } = connection.carrier
+      channels.sendHeaders.publish({ request: this, headers: this.#head, socket })
+    }
+    this.#arm(this.headersTimeout)
+    const { content, source } = this.content
+    const length = this.#length
+    if (source !== undefined) {
+      this.#writer = new RequestWriter(
+        connection,
+        this,
+        source,
+        this.#head,
+        length,
+        this.expectsBody
+      )
+      return
+    }
+    const bare = length === undefined || (length === 0 && !this.expectsBody)
+    connection.write(this.#head + (bare ? '\r\n' : lengthLine(length)), content, 'utf8', '')
+    connection.sent()
+    if (content !== undefined) this.onBodyPart(content)
+    this.onRequestSent()
+  }
+
+  onBodyPart(chunk: string | Uint8Array): void {
+    if (channels.bodyChunkSent.hasSubscribers) {
+      channels.bodyChunkSent.publish({ request: this, chunk })
+    }
+    if (this.#state === SENT) this.#arm(this.headersTimeout)
+    this.#call(BODY_SENT, chunk)
+  }
+
+  onRequestSent(): void {
+    this.#requestSent = true
+    if (this.aborted) return
+    if (channels.bodySent.hasSubscribers) channels.bodySent.publish({ request: this })
+    if (this.#state === SENT) this.#arm(this.headersTimeout)
+    this.#call(REQUEST_SENT, undefined)
+  }
+
+  onBodyFailed(error: Error): void {
+    this.#fail(translateError(error))
+  }
+
+  onHead(head: ResponseHead): void {
+    const { status, headers, reason } = head
+    if (this.#state === SENT) this.#call(RESPONSE_STARTED, undefined)
+    // Nobody asked for it, and nothing depends on it.
+    if (status === 100 || this.aborted) return
+    const final = status >= 200
+    if (final) {
+      this.#state = BODY
+      this.#arm(this.bodyTimeout)
+    }
+    if (channels.headers.hasSubscribers) {
+      const response = { statusCode: status, headers: rawOf(headers), statusText: reason }
+      channels.headers.publish({ request: this, response })
+    }
+    try {
+      if (!this.#listener.head(status, headers, reason) && final) this.pause()
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  onBody(chunk: Buffer, lease: Lease | undefined): void {
+    // The handler may keep it: what is lent ends with this call.
+    const own = lease === undefined ? chunk : Buffer.from(chunk)
+    if (!this.paused) {
+      this.#arm(this.bodyTimeout)
+      this.#data(own)
+      return
+    }
+    this.#held ??= []
+    this.#held.push(own)
+  }
+
+  onEnd(trailers: Headers): void {
+    this.#connection = undefined
+    if (this.#held === undefined && !this.paused) {
+      this.#end(trailers)
+      return
+    }
+    this.#held ??= []
+    this.#held.push(trailers)
+  }
+
+  onTunnel({ status, headers, reason }: ResponseHead, duplex: Duplex): void {
+    this.#connection = undefined
+    this.#disarm()
+    if (channels.headers.hasSubscribers) {
+      const response = { statusCode: status, headers: rawOf(headers), statusText: reason }
+      channels.headers.publish({ request: this, response })
+    }
+    this.completed = true
+    try {
+      this.#listener.upgrade(status, headers, duplex)
+    } catch (error) {
+      duplex.destroy()
+      this.completed = false
+      this.#fail(error as Error)
+      return
+    }
+    if (channels.trailers.hasSubscribers) channels.trailers.publish({ request: this, trailers: [] })
+  }
+
+  onDrain(): void {
+    this.#writer?.onDrain()
+  }
+
+  onFailure(error: Error): void {
+    this.#connection = undefined
+    this.#fail(translateError(error))
+  }
+
+  readonly onDeadline = (): void => {
+    if (this.#state === QUEUED) {
+      const { origin, connectTimeout } = this.#context
+      this.#fail(
+        new errors.ConnectTimeoutError(
+          `no connection to ${origin} was free or could be opened within ${connectTimeout} ms`
+        )
+      )
+    } else if (this.#state === BODY) {
+      this.#fail(new errors.BodyTimeoutError())
+    } else if (!this.#requestSent && this.#connection?.writableLength === 0) {
+      // It is not the server that is slow: the body has not come yet.
+      this.#arm(this.headersTimeout)
+    } else {
+      this.#fail(new errors.HeadersTimeoutError())
+    }
+  }
+
+  #data(chunk: Buffer): void {
+    if (channels.bodyChunkReceived.hasSubscribers) {
+      channels.bodyChunkReceived.publish({ request: this, chunk })
+    }
+    try {
+      if (!this.#listener.data(chunk)) this.pause()
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  #end(trailers: Headers): void {
+    this.completed = true
+    this.#disarm()
+    // Answered early: nobody wants the rest.
+    if (!this.#requestSent) this.content.source?.destroy()
+    if (channels.trailers.hasSubscribers) {
+      channels.trailers.publish({ request: this, trailers: rawOf(trailers) })
+    }
+    try {
+      this.#listener.end(trailers)
+    } catch (error) {
+      this.completed = false
+      this.#fail(error as Error)
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.completed || this.aborted) return
+    this.aborted = true
+    this.#disarm()
+    this.#held = undefined
+    const connection = this.#connection
+    this.#connection = undefined
+    connection?.abandon()
+    this.content.source?.destroy(error)
+    if (channels.error.hasSubscribers) channels.error.publish({ request: this, error })
+    try {
+      this.#listener.error(error)
+    } catch (thrown) {
+      // Not of this request, which is over, and not of whoever delivers.
+      process.nextTick(rethrow, thrown)
+    }
+  }
+
+  #call(event: number, chunk: string | Uint8Array | undefined): void {
+    const listener = this.#listener
+    try {
+      if (event === START) listener.start()
+      else if (event === BODY_SENT) listener.bodySent(chunk as string | Uint8Array)
+      else if (event === REQUEST_SENT) listener.requestSent()
+      else listener.responseStarted()
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  #arm(ms: number): void {
+    if (this.aborted) return
+    if (ms === 0 || ms > EXACT_TIMEOUT_MS) {
+      this.deadline = this.#context.clock.after(ms)
+      return
+    }
+    this.deadline = Number.POSITIVE_INFINITY
+    if (this.#timerMs === ms && this.#timer !== undefined) {
+      this.#timer.refresh()
+      return
+    }
+    clearTimeout(this.#timer)
+    this.#timerMs = ms
+    this.#timer = setTimeout(this.onDeadline, ms).unref()
+  }
+
+  #disarm(): void {
+    this.deadline = Number.POSITIVE_INFINITY
+    if (this.#timer === undefined) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+/** Of `#call`. */
+const START = 0
+const BODY_SENT = 1
+const REQUEST_SENT = 2
+const RESPONSE_STARTED = 3
+
+function rawOf(headers: Headers): Buffer[] {
+  return headers.map((text) => Buffer.from(text, 'latin1'))
+}
+
+function rethrow(error: unknown): never {
+  throw error
+}

@@ -1,0 +1,83 @@
+/** The two dialects of undici's dispatch handlers, as seen by who calls them. */
+import type { Duplex } from 'node:stream'
+import { errors } from 'undici'
+
+/** Headers or trailers as objects: lower-case names, repeated fields as arrays. */
+export type HeaderObject = Record<string, string | string[]>
+
+/** What a handler of undici 7 and 8 steers its request with. */
+export interface DispatchController {
+  readonly aborted: boolean
+  readonly paused: boolean
+  readonly reason: Error | null
+  readonly rawHeaders: Buffer[] | null
+  readonly rawTrailers: Buffer[] | null
+  abort(reason: Error): void
+  pause(): void
+  /** Does nothing unless it is paused. */
+  resume(): void
+}
+
+/** Of either dialect. */
+interface AnyHandler {
+  onResponseStarted?(): void
+  onBodySent?(chunk: string | Uint8Array): void
+  onRequestSent?(): void
+}
+
+/** Handlers of undici 7 and 8. */
+export interface ControllerHandler extends AnyHandler {
+  onRequestStart(controller: DispatchController, context: unknown): void
+  onRequestUpgrade?(
+    controller: DispatchController,
+    status: number,
+    headers: HeaderObject,
+    socket: Duplex
+  ): void
+  onResponseStart?(
+    controller: DispatchController,
+    status: number,
+    headers: HeaderObject,
+    reason: string
+  ): void
+  onResponseData?(controller: DispatchController, chunk: Buffer): void
+  onResponseEnd?(controller: DispatchController, trailers: HeaderObject): void
+  /** The controller is null when the request was refused before it began. */
+  onResponseError?(controller: DispatchController | null, error: Error): void
+}
+
+/** Handlers of undici 6, of undici 7 inside, and of `fetch` in Node.js 20 to 24. */
+export interface LegacyHandler extends AnyHandler {
+  onConnect(abort: (reason?: Error) => void, context: unknown): void
+  onUpgrade?(status: number, rawHeaders: Buffer[], socket: Duplex): void
+  /** `false`: pauses until `resume`. */
+  onHeaders?(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): unknown
+  /** `false`: pauses until the `resume` given to `onHeaders`. */
+  onData?(chunk: Buffer): unknown
+  onComplete?(rawTrailers: Buffer[]): void
+  onError(error: Error): void
+}
+
+export type Handler = ControllerHandler | LegacyHandler
+
+/**
+ * Not by any other method: legacy handlers of `fetch` have new names beside the old ones.
+ */
+export function isControllerHandler(handler: object): handler is ControllerHandler {
+  return typeof (handler as Partial<ControllerHandler>).onRequestStart === 'function'
+}
+
+/** @throws {errors.InvalidArgumentError} of undici when it speaks neither dialect */
+export function checkHandler(handler: unknown): void {
+  if (typeof handler !== 'object' || handler === null) {
+    throw new errors.InvalidArgumentError('handler must be an object')
+  }
+}
+
+/** Tells `handler` that its request was never begun, as undici's own dispatchers do. */
+export function tellRefused(handler: Handler, error: unknown): void {
+  const { onResponseError, onError } = handler as Partial<ControllerHandler & LegacyHandler>
+  if (typeof onResponseError === 'function') onResponseError.call(handler, null, error as Error)
+  else if (typeof onError === 'function') onError.call(handler, error as Error)
+  else throw error
+}

@@ -1,0 +1,53 @@
+import type { Duplex } from 'node:stream'
+import type { Headers } from '../http1/index.ts'
+import type { LegacyHandler } from './handlers.ts'
+import type { Listener, Steering } from './listener.ts'
+import { toRawHeaders } from './raw-headers.ts'
+
+/** Tells a handler of undici 6, or of `fetch` in Node.js 20 to 24. */
+export class LegacyListener implements Listener {
+  readonly #handler: LegacyHandler
+  readonly #steering: Steering
+
+  constructor(handler: LegacyHandler, steering: Steering) {
+    this.#handler = handler
+    this.#steering = steering
+  }
+
+  start(): void {
+    this.#handler.onConnect((reason) => this.#steering.abort(reason), null)
+  }
+
+  head(status: number, headers: Headers, reason: string): boolean {
+    const resume = () => this.#steering.resume()
+    return this.#handler.onHeaders?.(status, toRawHeaders(headers), resume, reason) !== false
+  }
+
+  data(chunk: Buffer): boolean {
+    return this.#handler.onData?.(chunk) !== false
+  }
+
+  end(trailers: Headers): void {
+    this.#handler.onComplete?.(toRawHeaders(trailers))
+  }
+
+  upgrade(status: number, headers: Headers, socket: Duplex): void {
+    this.#handler.onUpgrade?.(status, toRawHeaders(headers), socket)
+  }
+
+  error(error: Error): void {
+    this.#handler.onError(error)
+  }
+
+  responseStarted(): void {
+    this.#handler.onResponseStarted?.()
+  }
+
+  bodySent(chunk: string | Uint8Array): void {
+    this.#handler.onBodySent?.(chunk)
+  }
+
+  requestSent(): void {
+    this.#handler.onRequestSent?.()
+  }
+}

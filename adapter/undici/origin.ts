@@ -1,0 +1,96 @@
+import {
+  type Carrier,
+  type ClientConnection,
+  type Clock,
+  ConnectionPool,
+  type PoolOptions,
+  type PoolOwner
+} from '../http1/index.ts'
+import { carrierOf } from './carrier.ts'
+import { channels } from './diagnostics.ts'
+import type { ExchangeContext } from './exchange.ts'
+import type { Way } from './way.ts'
+
+/** What an origin tells its agent. */
+export interface OriginOwner {
+  /** The event's further arguments: the origin, the chain of dispatchers, perhaps an error. */
+  emitOf(event: string, origin: URL, error?: Error): void
+  /** It has nothing open and nothing to do. */
+  forget(origin: Origin): void
+}
+
+export interface OriginOptions extends PoolOptions {
+  readonly headersTimeout: number
+  readonly bodyTimeout: number
+}
+
+/** One origin of an agent: the way there, and the connections kept. */
+export class Origin implements PoolOwner, ExchangeContext {
+  readonly url: URL
+  readonly origin: string
+  readonly host: string
+  readonly pool: ConnectionPool
+  readonly clock: Clock
+  readonly headersTimeout: number
+  readonly bodyTimeout: number
+  readonly connectTimeout: number
+  readonly way: Way
+  readonly #owner: OriginOwner
+
+  constructor(url: URL, way: Way, owner: OriginOwner, clock: Clock, options: OriginOptions) {
+    this.url = url
+    this.origin = url.origin
+    this.host = url.host
+    this.way = way
+    this.clock = clock
+    this.headersTimeout = options.headersTimeout
+    this.bodyTimeout = options.bodyTimeout
+    this.connectTimeout = options.queueTimeoutMs
+    this.#owner = owner
+    this.pool = new ConnectionPool(this, clock, options)
+  }
+
+  async connect(): Promise<Carrier> {
+    const connectParams = this.#connectParams()
+    if (channels.beforeConnect.hasSubscribers) {
+      channels.beforeConnect.publish({ connectParams, connector: undefined })
+    }
+    try {
+      const carrier = carrierOf(await this.way.connect(this.url))
+      if (channels.connected.hasSubscribers) {
+        channels.connected.publish({ connectParams, connector: undefined, socket: carrier.duplex })
+      }
+      return carrier
+    } catch (error) {
+      if (channels.connectError.hasSubscribers) {
+        channels.connectError.publish({ connectParams, connector: undefined, error })
+      }
+      throw error
+    }
+  }
+
+  onConnected(): void {
+    if (this.pool.size === 1) this.#owner.emitOf('connect', this.url)
+  }
+
+  onDisconnected(_connection: ClientConnection, error: Error | undefined): void {
+    if (this.pool.size === 0) this.#owner.emitOf('disconnect', this.url, error)
+  }
+
+  onConnectFailed(error: Error): void {
+    this.#owner.emitOf('connectionError', this.url, error)
+  }
+
+  onDrain(): void {
+    this.#owner.emitOf('drain', this.url)
+  }
+
+  onEmpty(): void {
+    this.#owner.forget(this)
+  }
+
+  #connectParams(): object {
+    const { host, hostname, protocol, port } = this.url
+    return { host, hostname, protocol, port, version: 'h1', servername: null, localAddress: null }
+  }
+}

@@ -1,0 +1,60 @@
+import { errors } from 'undici'
+import { ConnectionResetError, ShmError } from '../errors.ts'
+import {
+  BodyClosedError,
+  BodyLengthError,
+  ConnectionLostError,
+  HttpParseError
+} from '../http1/index.ts'
+import { UnreachableError } from '../shmipc/index.ts'
+
+/**
+ * An error of lower floors as the one of undici whose code retry logic knows; `cause` keeps the
+ * original. What is not ours comes back as it is.
+ */
+export function translateError(error: Error): Error {
+  if (error instanceof HttpParseError) return ofResponse(error)
+  if (error instanceof UnreachableError) {
+    return caused(new errors.SocketError(`cannot reach the proxy: ${error.message}`), error)
+  }
+  if (
+    error instanceof ConnectionLostError ||
+    error instanceof ConnectionResetError ||
+    error instanceof ShmError
+  ) {
+    return caused(new errors.SocketError(error.message), error)
+  }
+  if (error instanceof BodyLengthError) {
+    return caused(new errors.RequestContentLengthMismatchError(error.message), error)
+  }
+  if (error instanceof BodyClosedError) {
+    return caused(new errors.RequestAbortedError(error.message), error)
+  }
+  return error
+}
+
+function ofResponse(error: HttpParseError): Error {
+  switch (error.code) {
+    case 'HTTP_HEADERS_TOO_LARGE':
+      return caused(new errors.HeadersOverflowError(error.message), error)
+    case 'HTTP_BODY_TOO_LARGE':
+      return caused(new errors.ResponseExceededMaxSizeError(error.message), error)
+    case 'HTTP_UNEXPECTED_UPGRADE':
+      return caused(new errors.SocketError('bad upgrade'), error)
+    default:
+      return caused(parserError(error), error)
+  }
+}
+
+function caused<E extends Error>(error: E, cause: Error): E {
+  error.cause = cause
+  return error
+}
+
+function parserError({ message, code }: HttpParseError): Error {
+  // Its types know only the options of Error; it takes the code, without HPE_.
+  const { HTTPParserError } = errors as never as {
+    HTTPParserError: new (message: string, code: string) => Error
+  }
+  return new HTTPParserError(message, code.slice('HTTP_'.length))
+}
