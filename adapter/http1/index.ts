@@ -4,6 +4,7 @@ export { type ClientConnection, ConnectionLostError } from './client/connection.
 export type { Exchange } from './client/exchange.ts'
 export { ConnectionPool, type PoolOptions, type PoolOwner } from './client/pool.ts'
 export { type RequestBody, toRequestBody } from './client/request-body.ts'
+export { fieldLine, hostLine, requestLine } from './client/request-lines.ts'
 export {
   BodyLengthError,
   type BodyObserver,

@@ -1,5 +1,11 @@
 import type { Duplex } from 'node:stream'
-import type { ControllerHandler, DispatchController, Handler, LegacyHandler } from './handlers.ts'
+import type {
+  ControllerHandler,
+  DispatchController,
+  Handler,
+  LegacyHandler,
+  RawHeaders
+} from './handlers.ts'
 import { isControllerHandler } from './handlers.ts'
 import { flatten, toHeaderObject, toRawHeaders } from './raw-headers.ts'
 
@@ -66,7 +72,7 @@ function withLegacy(inner: ControllerHandler): BothHandler {
       controller = new LegacyController(abort)
       inner.onRequestStart(controller, context)
     },
-    onUpgrade(status: number, raw: Buffer[], socket: Duplex) {
+    onUpgrade(status: number, raw: RawHeaders, socket: Duplex) {
       controller!.rawHeaders = raw
       inner.onRequestUpgrade?.(controller!, status, objectOf(raw), socket)
     },
@@ -90,8 +96,8 @@ function withLegacy(inner: ControllerHandler): BothHandler {
 
 /** Steers a request of a dispatcher that has no controllers. */
 class LegacyController implements DispatchController {
-  rawHeaders: Buffer[] | null = null
-  rawTrailers: Buffer[] | null = null
+  rawHeaders: RawHeaders | null = null
+  rawTrailers: RawHeaders | null = null
   onResume: (() => void) | undefined
   aborted = false
   paused = false

@@ -25,8 +25,8 @@ const EXACT_TIMEOUT_MS = 1000
 
 export interface ExchangeContext {
   readonly origin: string
-  /** Of Host, unless the request has its own. */
-  readonly host: string
+  /** Of a request that has no Host of its own. */
+  readonly hostLine: string
   readonly pool: ConnectionPool
   readonly clock: Clock
   /** In milliseconds; 0: none. */
@@ -70,7 +70,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
       : new LegacyListener(handler, this)
     if (channels.create.hasSubscribers) channels.create.publish({ request: this })
     this.#length = this.announcedLength()
-    this.#head = this.head(context.host)
+    this.#head = this.head(context.hostLine)
   }
 
   get replayable(): boolean {

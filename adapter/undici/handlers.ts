@@ -5,13 +5,16 @@ import { errors } from 'undici'
 /** Headers or trailers as objects: lower-case names, repeated fields as arrays. */
 export type HeaderObject = Record<string, string | string[]>
 
+/** Flat: name, value; latin1. */
+export type RawHeaders = Buffer[] | string[]
+
 /** What a handler of undici 7 and 8 steers its request with. */
 export interface DispatchController {
   readonly aborted: boolean
   readonly paused: boolean
   readonly reason: Error | null
-  readonly rawHeaders: Buffer[] | null
-  readonly rawTrailers: Buffer[] | null
+  readonly rawHeaders: RawHeaders | null
+  readonly rawTrailers: RawHeaders | null
   abort(reason: Error): void
   pause(): void
   /** Does nothing unless it is paused. */
@@ -49,12 +52,12 @@ export interface ControllerHandler extends AnyHandler {
 /** Handlers of undici 6, of undici 7 inside, and of `fetch` in Node.js 20 to 24. */
 export interface LegacyHandler extends AnyHandler {
   onConnect(abort: (reason?: Error) => void, context: unknown): void
-  onUpgrade?(status: number, rawHeaders: Buffer[], socket: Duplex): void
+  onUpgrade?(status: number, rawHeaders: RawHeaders, socket: Duplex): void
   /** `false`: pauses until `resume`. */
-  onHeaders?(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): unknown
+  onHeaders?(status: number, rawHeaders: RawHeaders, resume: () => void, reason: string): unknown
   /** `false`: pauses until the `resume` given to `onHeaders`. */
   onData?(chunk: Buffer): unknown
-  onComplete?(rawTrailers: Buffer[]): void
+  onComplete?(rawTrailers: RawHeaders): void
   onError(error: Error): void
 }
 

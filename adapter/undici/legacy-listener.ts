@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Duplex } from 'node:stream'
 import type { Headers } from '../http1/index.ts'
 import type { LegacyHandler } from './handlers.ts'
@@ -20,7 +21,7 @@ export class LegacyListener implements Listener {
 
   head(status: number, headers: Headers, reason: string): boolean {
     const resume = () => this.#steering.resume()
-    return this.#handler.onHeaders?.(status, toRawHeaders(headers), resume, reason) !== false
+    return this.#handler.onHeaders?.(status, this.#raw(headers), resume, reason) !== false
   }
 
   data(chunk: Buffer): boolean {
@@ -28,15 +29,20 @@ export class LegacyListener implements Listener {
   }
 
   end(trailers: Headers): void {
-    this.#handler.onComplete?.(toRawHeaders(trailers))
+    this.#handler.onComplete?.(this.#raw(trailers))
   }
 
   upgrade(status: number, headers: Headers, socket: Duplex): void {
-    this.#handler.onUpgrade?.(status, toRawHeaders(headers), socket)
+    this.#handler.onUpgrade?.(status, this.#raw(headers), socket)
   }
 
   error(error: Error): void {
     this.#handler.onError(error)
+  }
+
+  /** Those behind `request`, `stream` and so on make text of it at once, and take text as well. */
+  #raw(headers: Headers): Buffer[] | string[] {
+    return this.#handler instanceof AsyncResource ? headers : toRawHeaders(headers)
   }
 
   responseStarted(): void {

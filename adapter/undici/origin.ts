@@ -3,6 +3,7 @@ import {
   type ClientConnection,
   type Clock,
   ConnectionPool,
+  hostLine,
   type PoolOptions,
   type PoolOwner
 } from '../http1/index.ts'
@@ -28,7 +29,7 @@ export interface OriginOptions extends PoolOptions {
 export class Origin implements PoolOwner, ExchangeContext {
   readonly url: URL
   readonly origin: string
-  readonly host: string
+  readonly hostLine: string
   readonly pool: ConnectionPool
   readonly clock: Clock
   readonly headersTimeout: number
@@ -40,7 +41,7 @@ export class Origin implements PoolOwner, ExchangeContext {
   constructor(url: URL, way: Way, owner: OriginOwner, clock: Clock, options: OriginOptions) {
     this.url = url
     this.origin = url.origin
-    this.host = url.host
+    this.hostLine = hostLine(url.host)
     this.way = way
     this.clock = clock
     this.headersTimeout = options.headersTimeout

@@ -14,13 +14,11 @@ export function toHeaderObject(headers: Headers): HeaderObject {
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase()
     const value = headers[i + 1] as string
-    if (!Object.hasOwn(object, name)) {
-      if (name === '__proto__') defineOwn(object, name, value)
-      else object[name] = value
-      continue
-    }
-    const known = object[name] as string | string[]
-    if (Array.isArray(known)) known.push(value)
+    const known = object[name]
+    if (known === undefined) object[name] = value
+    // 'constructor' and the like: they are there, but not ours.
+    else if (!Object.hasOwn(object, name)) defineOwn(object, name, value)
+    else if (Array.isArray(known)) known.push(value)
     else defineOwn(object, name, [known, value])
   }
   return object

@@ -1,5 +1,11 @@
 import { type Dispatcher, errors } from 'undici'
-import { type RequestBody, toRequestBody, writeRequestHead } from '../http1/index.ts'
+import {
+  fieldLine,
+  hostLine,
+  type RequestBody,
+  requestLine,
+  toRequestBody
+} from '../http1/index.ts'
 import { appendQuery } from './query.ts'
 
 /** What `dispatch` is called with; undici's types differ between its major versions. */
@@ -107,19 +113,23 @@ export class AgentRequest {
   /**
    * The head up to its framing.
    *
+   * @param hostOfOrigin the line for a request without a Host of its own
    * @throws {errors.InvalidArgumentError} of undici when anything in it could begin another line
    */
-  head(host: string): string {
-    const { upgrade, contentType, content } = this
-    const fields = ['host', this.host ?? host, 'connection']
-    if (upgrade !== undefined) fields.push('upgrade', 'upgrade', upgrade)
-    else fields.push(this.reset ? 'close' : 'keep-alive')
-    for (let i = 0; i < this.headers.length; i++) fields.push(this.headers[i] as string)
-    if (contentType === null && content.type !== undefined) {
-      fields.push('content-type', content.type)
-    }
+  head(hostOfOrigin: string): string {
+    const { headers, host, upgrade, content } = this
     try {
-      return writeRequestHead(this.method, this.path, fields).slice(0, -2)
+      let head = requestLine(this.method, this.path)
+      head += host === null ? hostOfOrigin : hostLine(host)
+      if (upgrade !== undefined) head += `connection: upgrade\r\n${fieldLine('upgrade', upgrade)}`
+      else head += this.reset ? 'connection: close\r\n' : 'connection: keep-alive\r\n'
+      for (let i = 0; i < headers.length; i += 2) {
+        head += fieldLine(headers[i] as string, headers[i + 1] as string)
+      }
+      if (this.contentType === null && content.type !== undefined) {
+        head += fieldLine('content-type', content.type)
+      }
+      return head
     } catch (error) {
       throw new errors.InvalidArgumentError((error as Error).message)
     }
