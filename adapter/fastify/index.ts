@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { ServerConnections } from '../http1/index.ts'
+import { HttpConnections, ServerConnections } from '../http1/index.ts'
 import { listen, type SessionStatistics, type ShmListener } from '../shmipc/index.ts'
 import { resolveOptions, type ShmPluginOptions } from './options.ts'
 
@@ -31,7 +31,8 @@ const LEAVE_MS = 1000
 const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
   const resolved = resolveOptions(options)
   const listeners: ShmListener[] = []
-  const connections = new ServerConnections(app.server)
+  const own = new HttpConnections(app.server)
+  const borrowed = new ServerConnections(app.server)
   const force = app.initialConfig.forceCloseConnections === true
   const sessions = () => listeners.flatMap((listener) => [...listener.sessions])
 
@@ -60,14 +61,19 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
       await Promise.all(listeners.map((listener) => listener.close()))
       throw error
     }
-    for (const listener of listeners) serve(app, listener, connections)
+    for (const listener of listeners) {
+      listener.on('stream', (stream) => (resolved.compat ? borrowed : own).add(stream))
+      listener.on('connection', (socket) => borrowed.add(socket))
+      report(app, listener)
+    }
     // Run first of all, for it is registered last. From `preClose` on Fastify answers 503.
     if (!force) (app as Partial<Closing>).onClose?.(leave)
   })
 
   app.addHook('preClose', async () => {
     await leave()
-    await connections.drain(force ? 0 : resolved.drainTimeoutMs)
+    const ms = force ? 0 : resolved.drainTimeoutMs
+    await Promise.all([own.drain(ms), borrowed.drain(ms)])
     for (const session of sessions()) session.destroy()
   })
 }
@@ -77,9 +83,7 @@ interface Closing {
   onClose(action: () => Promise<void>): void
 }
 
-function serve(app: FastifyInstance, listener: ShmListener, connections: ServerConnections): void {
-  listener.on('stream', (stream) => connections.add(stream))
-  listener.on('connection', (socket) => connections.add(socket))
+function report(app: FastifyInstance, listener: ShmListener): void {
   listener.on('refused', (reason) =>
     app.log.warn({ path: listener.path, reason }, 'session refused')
   )

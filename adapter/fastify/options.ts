@@ -33,6 +33,13 @@ export interface ShmPluginOptions {
    */
   readonly memory?: string
   /**
+   * Serves shared memory by node:http's own codec, with each of its habits, at several times the
+   * CPU: for what depends on more of it than its documentation says.
+   *
+   * @defaultValue false
+   */
+  readonly compat?: boolean
+  /**
    * How long `app.close()` waits for requests under way before it destroys their connections.
    *
    * @defaultValue '30s'
@@ -46,6 +53,7 @@ export interface ResolvedOptions {
   readonly group: string | number | undefined
   readonly takeover: boolean
   readonly memory: string | undefined
+  readonly compat: boolean
   readonly drainTimeoutMs: number
 }
 
@@ -55,6 +63,7 @@ const OPTIONS: readonly string[] = [
   'group',
   'takeover',
   'memory',
+  'compat',
   'drainTimeout',
   // Fastify's own, given to every plugin.
   'prefix',
@@ -66,21 +75,25 @@ const OPTIONS: readonly string[] = [
 export function resolveOptions(options: ShmPluginOptions): ResolvedOptions {
   for (const name of Object.keys(options)) {
     if (OPTIONS.includes(name)) continue
-    throw new InvalidArgumentError('the shmesh plugin', `given ${OPTIONS.slice(0, 6)} only`, name)
+    throw new InvalidArgumentError('the shmesh plugin', `given ${OPTIONS.slice(0, 7)} only`, name)
   }
   const given = options.path === undefined ? [defaultSocketPath('app')] : [options.path].flat()
   if (given.length === 0) throw new InvalidArgumentError('path', 'one path at least', '[]')
   const paths = given.map((path) => parseShmAddress('path', path as string))
-  const { mode, group, takeover = false, memory, drainTimeout = '30s' } = options
-  if (typeof takeover !== 'boolean') {
-    throw new InvalidArgumentError('takeover', 'true or false', takeover)
-  }
+  const { mode, group, takeover = false, memory, compat = false, drainTimeout = '30s' } = options
+  checkBoolean('takeover', takeover)
+  checkBoolean('compat', compat)
   return {
     paths,
     mode,
     group,
     takeover,
     memory,
+    compat,
     drainTimeoutMs: parseDuration('drainTimeout', drainTimeout)
   }
+}
+
+function checkBoolean(option: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw new InvalidArgumentError(option, 'true or false', value)
 }

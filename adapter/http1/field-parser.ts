@@ -33,6 +33,7 @@ export class FieldParser {
   chunked = false
   connection = 0
   expectContinue = false
+  expectation: string | undefined = undefined
   host: string | undefined = undefined
   upgrade: string | undefined = undefined
   /** Of `headers`, which holds two strings for each field. */
@@ -51,6 +52,7 @@ export class FieldParser {
     this.chunked = false
     this.connection = 0
     this.expectContinue = false
+    this.expectation = undefined
     this.host = undefined
     this.upgrade = undefined
     this.#trailer = trailer
@@ -135,6 +137,7 @@ export class FieldParser {
 
   #expect(value: string): void {
     if (equalsIgnoreCase(value, 0, value.length, '100-continue')) this.expectContinue = true
+    else this.expectation = value
   }
 
   #upgrade(value: string): void {

@@ -26,6 +26,8 @@ export interface RequestHead {
   readonly upgrade?: string | undefined
   /** The client waits for 100 (Continue) before it sends the body. */
   readonly expectContinue: boolean
+  /** The client expects something else, which this package does not know. */
+  readonly expectation?: string | undefined
   /**
    * The authority asked for: of the target in absolute-form and authority-form, else of Host.
    * Empty for HTTP/1.0 without Host, or when Host is empty. A message sent on must carry this one.

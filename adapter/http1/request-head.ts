@@ -88,6 +88,7 @@ export class RequestHeadParser implements HeadParser<RequestHead> {
       upgrade:
         version === 1 && (fields.connection & CONNECTION_UPGRADE) !== 0 ? upgrade : undefined,
       expectContinue: version === 1 && fields.expectContinue,
+      expectation: version === 1 ? fields.expectation : undefined,
       host: authority === '' ? (fields.host ?? '') : authority
     }
   }

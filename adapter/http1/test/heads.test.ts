@@ -65,6 +65,7 @@ describe('heads', () => {
       keepAlive: true,
       upgrade: undefined,
       expectContinue: false,
+      expectation: undefined,
       host: ''
     })
     assert.equal(seen.heads[0]?.headers.length, 8)

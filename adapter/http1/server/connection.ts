@@ -1,0 +1,412 @@
+import { AsyncResource } from 'node:async_hooks'
+import { maxHeaderSize, type Server } from 'node:http'
+import { HttpParseError } from '../errors.ts'
+import type { Limits } from '../limits.ts'
+import type { Headers, RequestHead } from '../message.ts'
+import { RequestReader } from '../request-reader.ts'
+import type { Lease, Wire, WireOwner } from '../wire.ts'
+import { abortedError, answerTo, type ClientError, parseError } from './client-error.ts'
+import { dispatch, publishFinish } from './dispatch.ts'
+import { type RequestHost, WireRequest } from './request.ts'
+import { type ResponseHost, WireResponse } from './response.ts'
+import type { WireStream } from './wire-stream.ts'
+
+/** Bytes of a body nobody reads that are dropped before the connection is closed instead. */
+const MAX_DISCARDED_BYTES = 16 * 1024 * 1024
+
+/** `body`: a request has begun that has not arrived in full; `upgraded`: no longer HTTP. */
+export type Phase = 'idle' | 'head' | 'body' | 'response' | 'upgraded'
+
+/**
+ * One connection of a server, parsed and answered here instead of by node:http; requests and
+ * responses are subclasses of its classes and go to the same listeners. One request at a time: what
+ * a client pipelines waits, a chunk of it in private memory and the rest where it arrived.
+ */
+export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
+  readonly server: Server
+  readonly stream: WireStream
+  /** Requests answered and read in full. */
+  served = 0
+  /** What `setTimeout` of a request or response asked for; undefined: what the server does. */
+  timeoutMs: number | undefined
+  readonly #isDraining: () => boolean
+  readonly #reader: RequestReader
+  /** Connections are served in no request's async context. */
+  readonly #context = new AsyncResource('HTTPSERVERCONNECTION')
+  #wire: Wire | undefined
+  #paused = false
+  /** Being read, or answered; the response is undefined once it has finished. */
+  #request: WireRequest | undefined
+  #response: WireResponse | undefined
+  #requests = 0
+  /** Of the chunk that is being read. */
+  #lease: Lease | undefined
+  /** Bytes behind the current request, of our own. */
+  #rest: Buffer | undefined
+  /** Asks for what is not HTTP. */
+  #upgrade: RequestHead | undefined
+  #upgraded = false
+  #peerEnded = false
+  /** Nothing more is read. */
+  #failed = false
+  #closing = false
+  #closed = false
+  /** The response has ended, and waits for the wire. */
+  #flushing = false
+  #discarded = 0
+  #whenDrained: ((error?: Error) => void)[] = []
+  /** By a listener. It must not break the reader: it is thrown on when the chunk has been read. */
+  #thrown: { readonly error: unknown } | undefined
+
+  /** @param isDraining the server is closing: each response is the last of its connection */
+  constructor(server: Server, stream: WireStream, isDraining: () => boolean) {
+    this.server = server
+    this.stream = stream
+    this.#isDraining = isDraining
+    const handler = {
+      onHead: (head: RequestHead) => this.#onHead(head),
+      onBody: (chunk: Buffer) => this.#onBody(chunk),
+      onEnd: (trailers: Headers) => this.#onMessageEnd(trailers)
+    }
+    this.#reader = new RequestReader(handler, limitsOf(server))
+  }
+
+  start(): void {
+    // Bytes that come during the call wait for what it returns.
+    this.#wire = this.stream.takeOver(this)
+    if (this.#paused) this.#wire.pause()
+    this.#proceed()
+  }
+
+  get phase(): Phase {
+    if (this.#upgraded) return 'upgraded'
+    if (this.#request !== undefined) return this.#request.complete ? 'response' : 'body'
+    return this.#reader.idle ? 'idle' : 'head'
+  }
+
+  get rejectsBodies(): boolean {
+    return (this.server as HttpOptions).rejectNonStandardBodyWrites === true
+  }
+
+  get writableLength(): number {
+    return this.#wire?.writableLength ?? 0
+  }
+
+  setTimeout(ms: number): void {
+    this.timeoutMs = ms
+  }
+
+  /** Ends the connection when it is idle, else after the response under way. */
+  close(): void {
+    if (this.#upgraded) return
+    if (this.#request === undefined && this.#rest === undefined) this.#closeSoon()
+    else if (this.#response !== undefined) this.#response.shouldKeepAlive = false
+  }
+
+  /** A deadline has passed, or the bytes are not HTTP: whoever handles `clientError` answers. */
+  fail(error: ClientError): void {
+    if (this.#failed) return
+    this.#failed = true
+    const { stream } = this
+    if (this.#request !== undefined && this.#response === undefined) {
+      // Answered already, before it was read.
+      stream.destroy(error)
+    } else if (!this.server.emit('clientError', error, stream)) {
+      if (this.#response?.headersSent !== true) this.#wire?.write(answerTo(error), '', 'latin1', '')
+      stream.destroy(error)
+    }
+  }
+
+  /** Nothing has moved for as long as `timeout` says. As a socket of node:http. */
+  onQuiet(): void {
+    const { server, stream } = this
+    const request = this.#request
+    const told = [
+      request?.complete === false && request.emit('timeout', stream),
+      this.#response?.emit('timeout', stream) === true,
+      server.emit('timeout', stream),
+      stream.emit('timeout')
+    ]
+    if (!told.includes(true)) stream.destroy()
+  }
+
+  onBytes(chunk: Buffer, lease: Lease | undefined): void {
+    if (this.#failed || this.#closing) return
+    if (this.#wire === undefined) this.#keep(chunk, lease)
+    else this.#context.runInAsyncScope(this.#read, this, chunk, lease)
+  }
+
+  onEnd(): void {
+    this.#peerEnded = true
+    if (this.#response !== undefined) this.#response.shouldKeepAlive = false
+    if (this.#failed || this.#busy) return
+    try {
+      this.#reader.finish()
+      this.#closeSoon()
+    } catch (error) {
+      this.#context.runInAsyncScope(this.fail, this, parseError(error as HttpParseError))
+    }
+  }
+
+  onDrain(): void {
+    if (this.writableLength > 0) return
+    if (this.#whenDrained.length > 0) for (const action of this.#whenDrained.splice(0)) action()
+    const response = this.#response
+    if (response !== undefined) {
+      const { scope } = response.req
+      if (this.#flushing) scope.runInAsyncScope(process.nextTick, process, finish, this, response)
+      else scope.runInAsyncScope(response.onDrain, response)
+      this.#flushing = false
+    }
+    if (this.#closing) this.#wire?.destroy()
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#closed = true
+    this.#failed = true
+    this.#rest = undefined
+    for (const action of this.#whenDrained.splice(0)) action(error ?? abortedError())
+    const request = this.#request
+    const response = this.#response
+    if (request === undefined || this.#upgraded) return
+    // All of it has left; `finish` is about to say so.
+    if (response?.finished === true && !this.#flushing && request.complete) return
+    this.#request = undefined
+    this.#response = undefined
+    request.scope.runInAsyncScope(abort, undefined, request, response)
+  }
+
+  resumeBody(): void {
+    this.#resume()
+  }
+
+  pauseBody(): void {
+    this.#pause()
+  }
+
+  send(
+    before: string,
+    body: Buffer | string | undefined,
+    encoding: BufferEncoding,
+    after: string
+  ): boolean {
+    if (this.#wire === undefined || this.#closed) return false
+    return this.#wire.write(before, body, encoding, after)
+  }
+
+  afterDrain(action: (error?: Error) => void): void {
+    if (this.writableLength === 0) process.nextTick(action)
+    else this.#whenDrained.push(action)
+  }
+
+  onResponseEnd(response: WireResponse): void {
+    if (this.writableLength > 0) this.#flushing = true
+    else process.nextTick(finish, this, response)
+  }
+
+  /** @internal The response has left. */
+  onFinish(response: WireResponse): void {
+    const request = this.#request
+    if (this.#response !== response || request === undefined) return
+    publishFinish(this.server, request, response)
+    this.#response = undefined
+    response.detach()
+    setMessage(this.stream, null)
+    const { _last: last } = response as unknown as { readonly _last: boolean }
+    try {
+      response.emit('finish')
+    } finally {
+      if (response.listenerCount('close') > 0) process.nextTick(emitClose, response)
+      else response.emitClose()
+      request.release()
+      if (last || this.#isDraining()) this.#closeSoon()
+      this.#settle()
+      if (this.#request === undefined) this.#proceed()
+    }
+  }
+
+  /** A request has been read in full that is not answered. */
+  get #busy(): boolean {
+    return this.#request?.complete === true
+  }
+
+  #read(chunk: Buffer, lease: Lease | undefined): void {
+    this.#lease = lease
+    let at = 0
+    try {
+      while (at < chunk.length && !this.#failed && !this.#closing) {
+        if (this.#busy) {
+          this.#keep(chunk.subarray(at), lease)
+          break
+        }
+        at = this.#reader.feed(chunk, at)
+        if (this.#upgrade !== undefined) {
+          const head = chunk.subarray(at)
+          this.#switch(this.#upgrade, lease === undefined ? head : Buffer.from(head))
+          break
+        }
+        this.#settle()
+      }
+    } catch (error) {
+      if (!(error instanceof HttpParseError)) throw error
+      this.fail(parseError(error))
+    } finally {
+      this.#lease = undefined
+    }
+    if (this.#thrown === undefined) return
+    const { error } = this.#thrown
+    this.#thrown = undefined
+    throw error
+  }
+
+  #onHead(head: RequestHead): void {
+    if (this.#isUpgrade(head)) {
+      this.#upgrade = head
+      return
+    }
+    this.#discarded = 0
+    const scope = new AsyncResource('HTTPINCOMINGMESSAGE')
+    const request = new WireRequest(this, head, scope)
+    const response = new WireResponse(request, this)
+    response.shouldKeepAlive = head.keepAlive && !this.#peerEnded && !this.#isDraining()
+    this.#request = request
+    this.#response = response
+    setMessage(this.stream, response)
+    const count = ++this.#requests
+    try {
+      scope.runInAsyncScope(dispatch, undefined, this.server, head, request, response, count)
+    } catch (error) {
+      this.#thrown ??= { error }
+    }
+  }
+
+  #onBody(chunk: Buffer): void {
+    const request = this.#request
+    if (request === undefined) return
+    if (request.discarding) {
+      this.#discarded += chunk.length
+      if (this.#discarded > MAX_DISCARDED_BYTES) this.#closeSoon()
+      return
+    }
+    try {
+      request.scope.runInAsyncScope(request.onBody, request, chunk, this.#lease)
+    } catch (error) {
+      this.#thrown ??= { error }
+    }
+  }
+
+  #onMessageEnd(trailers: Headers): void {
+    const request = this.#request
+    if (request === undefined) return
+    try {
+      request.scope.runInAsyncScope(request.onBodyEnd, request, trailers)
+    } catch (error) {
+      this.#thrown ??= { error }
+    }
+  }
+
+  #isUpgrade({ method, upgrade, framing }: RequestHead): boolean {
+    if (method === 'CONNECT') return true
+    // With a body it would be unclear where the other protocol begins.
+    return upgrade !== undefined && framing.kind === 'none' && this.#heard('upgrade')
+  }
+
+  #heard(event: string): boolean {
+    return this.server.listenerCount(event) > 0
+  }
+
+  #switch(head: RequestHead, rest: Buffer): void {
+    const event = head.method === 'CONNECT' ? 'connect' : 'upgrade'
+    if (!this.#heard(event)) {
+      this.stream.destroy()
+      return
+    }
+    const scope = new AsyncResource('HTTPINCOMINGMESSAGE')
+    const request = new WireRequest(this, head, scope)
+    ;(request as { upgrade?: boolean }).upgrade = true
+    request.complete = true
+    this.#upgraded = true
+    this.stream.giveBack()
+    scope.runInAsyncScope(this.server.emit, this.server, event, request, this.stream, rest)
+  }
+
+  /** The exchange is over when the request was read and the response has left. */
+  #settle(): void {
+    if (this.#request?.complete !== true || this.#response !== undefined) return
+    this.#request = undefined
+    this.served++
+    this.#reader.reset()
+  }
+
+  /** Reads on behind a request. */
+  #proceed(): void {
+    const rest = this.#rest
+    if (rest !== undefined) {
+      this.#rest = undefined
+      this.#context.runInAsyncScope(this.#read, this, rest, undefined)
+    }
+    if (this.#rest !== undefined || this.#request !== undefined) return
+    if (this.#paused) this.#context.runInAsyncScope(this.#resume, this)
+    if (this.#peerEnded && !this.#busy) this.onEnd()
+  }
+
+  #keep(chunk: Buffer, lease: Lease | undefined): void {
+    const own = lease === undefined ? chunk : Buffer.from(chunk)
+    this.#rest = this.#rest === undefined ? own : Buffer.concat([this.#rest, own])
+    this.#pause()
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#wire?.pause()
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#closed) return
+    this.#paused = false
+    this.#wire?.resume()
+  }
+
+  /** As `destroySoon` of a socket: what was written arrives, what still comes is not read. */
+  #closeSoon(): void {
+    if (this.#closing || this.#closed) return
+    this.#closing = true
+    this.#rest = undefined
+    this.#wire?.end()
+    if (this.writableLength === 0) this.#wire?.destroy()
+  }
+}
+
+interface HttpOptions extends Server {
+  readonly maxHeaderSize?: number | undefined
+  readonly rejectNonStandardBodyWrites?: boolean
+}
+
+function limitsOf(server: Server): Limits {
+  return {
+    maxHeaderBytes: (server as HttpOptions).maxHeaderSize || maxHeaderSize,
+    maxHeaderCount: server.maxHeadersCount || 2000
+  }
+}
+
+/** As on the sockets of node:http, for code that looks there. */
+function setMessage(stream: WireStream, response: WireResponse | null): void {
+  const socket = stream as WireStream & { _httpMessage?: WireResponse | null }
+  socket._httpMessage = response
+}
+
+// Not closures: one of each runs for every request.
+
+function finish(connection: HttpConnection, response: WireResponse): void {
+  connection.onFinish(response)
+}
+
+function emitClose(response: WireResponse): void {
+  response.emitClose()
+}
+
+function abort(request: WireRequest, response: WireResponse | undefined): void {
+  request.abort(abortedError())
+  response?.emitClose()
+}

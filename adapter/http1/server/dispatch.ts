@@ -1,0 +1,73 @@
+import { channel } from 'node:diagnostics_channel'
+import type { Server } from 'node:http'
+import type { RequestHead } from '../message.ts'
+import type { WireRequest } from './request.ts'
+import type { WireResponse } from './response.ts'
+
+const requestStart = channel('http.server.request.start')
+const responseCreated = channel('http.server.response.created')
+const responseFinish = channel('http.server.response.finish')
+
+/** Of `ServerResponse`, as node:http's own codec sets it. */
+interface Internals {
+  _keepAliveTimeout: number
+  _maxRequestsPerSocket: number
+  _expect_continue: boolean
+  maxRequestsOnConnectionReached: boolean
+}
+
+/**
+ * Gives a request to whoever listens on the server, as node:http does.
+ *
+ * @param count requests on this connection, with this one
+ */
+export function dispatch(
+  server: Server,
+  head: RequestHead,
+  request: WireRequest,
+  response: WireResponse,
+  count: number
+): void {
+  const internals = response as unknown as Internals
+  internals._keepAliveTimeout = server.keepAliveTimeout
+  const most = server.maxRequestsPerSocket
+  internals._maxRequestsPerSocket = most as number
+  publish(server, request, response)
+
+  if (most !== null && most > 0 && head.version === 1) {
+    internals.maxRequestsOnConnectionReached = most <= count
+    if (most < count) {
+      server.emit('dropRequest', request, request.socket)
+      response.writeHead(503)
+      response.end()
+      return
+    }
+  }
+  if (!head.expectContinue && head.expectation === undefined) {
+    server.emit('request', request, response)
+  } else if (head.expectContinue) {
+    internals._expect_continue = true
+    if (server.listenerCount('checkContinue') > 0) {
+      server.emit('checkContinue', request, response)
+    } else {
+      response.writeContinue()
+      server.emit('request', request, response)
+    }
+  } else if (server.listenerCount('checkExpectation') > 0) {
+    server.emit('checkExpectation', request, response)
+  } else {
+    response.writeHead(417)
+    response.end()
+  }
+}
+
+function publish(server: Server, request: WireRequest, response: WireResponse): void {
+  if (responseCreated.hasSubscribers) responseCreated.publish({ request, response })
+  if (!requestStart.hasSubscribers) return
+  requestStart.publish({ request, response, socket: request.socket, server })
+}
+
+export function publishFinish(server: Server, request: WireRequest, response: WireResponse): void {
+  if (!responseFinish.hasSubscribers) return
+  responseFinish.publish({ request, response, socket: request.socket, server })
+}

@@ -1,0 +1,5 @@
+/** HTTP/1.1 on the server side over wires, with the objects of node:http. */
+export { HttpConnections } from './connections.ts'
+export { type BodyTaker, WireRequest } from './request.ts'
+export { WireResponse } from './response.ts'
+export type { WireStream } from './wire-stream.ts'

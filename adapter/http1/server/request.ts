@@ -1,0 +1,224 @@
+import type { AsyncResource } from 'node:async_hooks'
+import { IncomingMessage, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Headers, RequestHead } from '../message.ts'
+import type { Lease } from '../wire.ts'
+import { combineHeaders } from './combined-headers.ts'
+import type { WireStream } from './wire-stream.ts'
+
+/** What a request needs of its connection. */
+export interface RequestHost {
+  readonly server: Server
+  readonly stream: WireStream
+  /** The body is wanted again, ... */
+  resumeBody(): void
+  /** ... or for now not. */
+  pauseBody(): void
+  setTimeout(ms: number): void
+}
+
+/**
+ * Who takes a body as it arrives. A view may be read during the call and while its lease is held;
+ * without a lease the chunk is the taker's for good.
+ */
+export interface BodyTaker {
+  onBody(chunk: Buffer, lease: Lease | undefined): void
+  /** Once: the whole body has come, or with an error it never will. */
+  onBodyEnd(error: Error | undefined): void
+}
+
+/**
+ * A request whose body comes straight from a wire. What user code reads is its own: a chunk is
+ * copied once, or decoded where it lies when an encoding is set.
+ */
+export class WireRequest extends IncomingMessage {
+  /** The async context of everything this request causes. */
+  readonly scope: AsyncResource
+  readonly #host: RequestHost
+  #taker: BodyTaker | undefined
+  /** Somebody reads, or did. */
+  #consuming = false
+  #received = false
+  #paused = false
+  /** The response is done and nobody reads: the rest is dropped. */
+  #discarding = false
+  #combined: NodeJS.Dict<string | string[]> | undefined
+
+  constructor(host: RequestHost, head: RequestHead, scope: AsyncResource) {
+    super(host.stream as unknown as Socket)
+    this.scope = scope
+    this.#host = host
+    this.method = head.method
+    this.url = head.target
+    this.httpVersionMajor = 1
+    this.httpVersionMinor = head.version
+    this.httpVersion = head.version === 1 ? '1.1' : '1.0'
+    internals(this).joinDuplicateHeaders =
+      (host.server as HttpOptions).joinDuplicateHeaders === true
+    // A request that was read in full is not over: 'close' comes after the response, or when the
+    // client goes away. In node:http a body that was read aborts `request.signal` of Fastify.
+    state(this).autoDestroy = false
+    internals(this)._addHeaderLines(head.headers, head.headers.length)
+  }
+
+  /**
+   * Hands the rest of the body to `taker` instead of to the readable side, as views of the memory
+   * it arrived in. What was read before must have been taken by `read()`.
+   */
+  lendTo(taker: BodyTaker): void {
+    this.#taker = taker
+    if (this.complete) taker.onBodyEnd(undefined)
+    else this.#resume()
+  }
+
+  /** @internal What still comes of the body is wanted by nobody. */
+  get discarding(): boolean {
+    return this.#discarding
+  }
+
+  /** @internal */
+  onBody(chunk: Buffer, lease: Lease | undefined): void {
+    if (this.#taker !== undefined) {
+      this.#taker.onBody(chunk, lease)
+      return
+    }
+    if (this.destroyed) return
+    this.#received = true
+    const owned = lease === undefined || this.readableEncoding !== null
+    if (this.push(owned ? chunk : Buffer.from(chunk))) return
+    this.#paused = true
+    this.#host.pauseBody()
+  }
+
+  /** @internal */
+  onBodyEnd(trailers: Headers): void {
+    this.complete = true
+    if (trailers.length > 0) internals(this)._addHeaderLines(trailers, trailers.length)
+    const taker = this.#taker
+    if (taker !== undefined) {
+      this.#taker = undefined
+      taker.onBodyEnd(undefined)
+    } else if (this.#discarding) this.#finish()
+    // Nobody asked yet: `_read` tells them when they do.
+    else if (this.#received || this.#consuming) this.push(null)
+  }
+
+  /** @internal The response is done. Drops what nobody reads; who does read goes on. */
+  release(): void {
+    if (this.destroyed) return
+    if (this.readableEnded) {
+      this.#finish()
+      return
+    }
+    if (this.#taker !== undefined) return
+    if (this.#consuming) {
+      this.once('end', () => this.#finish())
+      return
+    }
+    if (!this.complete) {
+      this.#discarding = true
+      this.#resume()
+      return
+    }
+    if (!this.#received && this.listenerCount('end') + this.listenerCount('close') === 0) {
+      markClosed(this)
+      return
+    }
+    this.once('end', () => this.#finish())
+    internals(this)._dump()
+  }
+
+  /** @internal The client went away, or its bytes are not HTTP. */
+  abort(error: Error): void {
+    const taker = this.#taker
+    this.#taker = undefined
+    taker?.onBodyEnd(error)
+    this.destroy(error)
+  }
+
+  override _read(): void {
+    this.#consuming = true
+    if (this.complete) this.push(null)
+    else this.#resume()
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (!this.#discarding && (!this.readableEnded || !this.complete)) {
+      this.aborted = true
+      this.emit('aborted')
+      if (!this.socket.destroyed) this.socket.destroy(error ?? undefined)
+    }
+    // Without a listener nobody meant to be told.
+    done(this.listenerCount('error') === 0 ? null : error)
+  }
+
+  override setTimeout(ms: number, callback?: () => void): this {
+    if (callback !== undefined) this.on('timeout', callback)
+    this.#host.setTimeout(ms)
+    return this
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#host.resumeBody()
+  }
+
+  #finish(): void {
+    if (this.listenerCount('close') === 0) markClosed(this)
+    else this.destroy()
+  }
+
+  // TypeScript refuses accessors for what node:http's types call a property.
+  static {
+    Object.defineProperty(WireRequest.prototype, 'headers', {
+      configurable: true,
+      enumerable: true,
+      get(this: WireRequest) {
+        this.#combined ??= combineHeaders(this.rawHeaders, internals(this).joinDuplicateHeaders)
+        return this.#combined
+      },
+      set(this: WireRequest, headers: NodeJS.Dict<string | string[]>) {
+        this.#combined = headers
+      }
+    })
+  }
+}
+
+interface HttpOptions extends Server {
+  readonly joinDuplicateHeaders?: boolean
+}
+
+/** Of `IncomingMessage`, as node:http's own parser uses it. */
+interface Internals {
+  joinDuplicateHeaders: boolean
+  _addHeaderLines(fields: Headers, length: number): void
+  _dump(): void
+}
+
+interface ReadableState {
+  autoDestroy: boolean
+  ended: boolean
+  endEmitted: boolean
+  destroyed: boolean
+  closed: boolean
+  closeEmitted: boolean
+}
+
+function internals(request: IncomingMessage): Internals {
+  return request as unknown as Internals
+}
+
+function state(request: IncomingMessage): ReadableState {
+  return (request as unknown as { _readableState: ReadableState })._readableState
+}
+
+/** Read, closed, and seen by nobody: what `resume()` and `destroy()` come to, at a tenth of it. */
+function markClosed(request: IncomingMessage): void {
+  const readable = state(request)
+  readable.ended = true
+  readable.endEmitted = true
+  readable.destroyed = true
+  readable.closed = true
+  readable.closeEmitted = true
+}

@@ -1,0 +1,252 @@
+import { ServerResponse } from 'node:http'
+import { InvalidArgumentError } from '../../errors.ts'
+import { isFieldValue, isToken } from '../characters.ts'
+import type { WireRequest } from './request.ts'
+import type { WireStream } from './wire-stream.ts'
+
+type Callback = (error?: Error | null) => void
+
+/** What a response needs of its connection. */
+export interface ResponseHost {
+  readonly stream: WireStream
+  readonly writableLength: number
+  readonly rejectsBodies: boolean
+  /** See `Wire.write`. */
+  send(
+    before: string,
+    body: Buffer | string | undefined,
+    encoding: BufferEncoding,
+    after: string
+  ): boolean
+  /** Calls back when all that was written has left. */
+  afterDrain(action: Callback): void
+  /** `end` was called: everything is written. */
+  onResponseEnd(response: WireResponse): void
+  setTimeout(ms: number): void
+}
+
+/**
+ * A response written to a wire. Status line, fields and framing are those of node:http, by its own
+ * code; head and body leave together, without a copy in between.
+ */
+export class WireResponse extends ServerResponse<WireRequest> {
+  /** Undefined once the response is over. */
+  #host: ResponseHost | undefined
+  #needDrain = false
+  /** Bytes of the body so far, for `strictContentLength`. */
+  #bodyBytes = 0
+
+  constructor(request: WireRequest, host: ResponseHost) {
+    super(request)
+    this.#host = host
+    internals(this).socket = host.stream
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: as in the types of node:http
+  override write(chunk: any, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
+    if (typeof encoding === 'function') return this.write(chunk, undefined, encoding)
+    const host = this.#host
+    const body = bodyOf(chunk)
+    // Errors, and bodies that may not be: what node:http makes of them.
+    if (host === undefined || body === undefined || this.finished || this.destroyed) {
+      return super.write(chunk, encoding as BufferEncoding, callback as Callback)
+    }
+    const message = internals(this)
+    if (!message._header) message._implicitHeader()
+    if (!message._hasBody) {
+      return super.write(chunk, encoding as BufferEncoding, callback as Callback)
+    }
+    if (this.strictContentLength) this.#countStrictly(lengthOf(body, encoding), false)
+    let before = this.#unsentHeader()
+    let after = ''
+    if (message.chunkedEncoding && body.length > 0) {
+      before += `${lengthOf(body, encoding).toString(16)}\r\n`
+      after = '\r\n'
+    }
+    const room = host.send(before, body, encoding ?? 'utf8', after)
+    if (typeof callback === 'function') host.afterDrain(callback)
+    if (!room) this.#needDrain = true
+    return room
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: as in the types of node:http
+  override end(chunk?: any, encoding?: BufferEncoding | (() => void), callback?: () => void): this {
+    if (typeof chunk === 'function') return this.end(undefined, undefined, chunk)
+    if (typeof encoding === 'function') return this.end(chunk, undefined, encoding)
+    const host = this.#host
+    const message = internals(this)
+    const body = chunk ? bodyOf(chunk) : ''
+    if (host === undefined || body === undefined || this.finished || this.destroyed) {
+      return super.end(chunk, encoding as BufferEncoding, callback)
+    }
+    if (!message._header) {
+      message._contentLength = lengthOf(body, encoding)
+      message._implicitHeader()
+    }
+    const hasBody = message._hasBody
+    if (!hasBody && chunk && host.rejectsBodies) {
+      return super.end(chunk, encoding as BufferEncoding, callback)
+    }
+    if (this.strictContentLength) this.#countStrictly(lengthOf(body, encoding), true)
+    if (typeof callback === 'function') this.once('finish', callback)
+    let before = this.#unsentHeader()
+    let after = ''
+    if (hasBody && message.chunkedEncoding) {
+      after = `0\r\n${message._trailer}\r\n`
+      if (body.length > 0) {
+        before += `${lengthOf(body, encoding).toString(16)}\r\n`
+        after = `\r\n${after}`
+      }
+    }
+    this.finished = true
+    host.send(before, hasBody ? body : undefined, encoding ?? 'utf8', after)
+    message._finish()
+    host.onResponseEnd(this)
+    return this
+  }
+
+  /** As node:http's, which does not look at what it sends. */
+  override writeEarlyHints(hints: Record<string, string | string[]>, callback?: () => void): void {
+    for (const [name, value] of Object.entries(hints)) {
+      if (!isToken(name)) throw new InvalidArgumentError('hints', 'names of fields', name)
+      for (const text of [value].flat()) {
+        if (!isFieldValue(String(text))) {
+          throw new InvalidArgumentError(name, 'text without control characters', text)
+        }
+      }
+    }
+    super.writeEarlyHints(hints, callback)
+  }
+
+  override setTimeout(ms: number, callback?: () => void): this {
+    if (callback !== undefined) this.on('timeout', callback)
+    this.#host?.setTimeout(ms)
+    return this
+  }
+
+  /** What `flushHeaders` and the interim responses of node:http come to. */
+  _send(
+    data: string | Buffer,
+    encoding?: BufferEncoding | null,
+    callback?: Callback | null
+  ): boolean {
+    return this.#sendRaw(this.#unsentHeader(), data, encoding, callback)
+  }
+
+  _writeRaw(
+    data: string | Buffer,
+    encoding?: BufferEncoding | null,
+    callback?: Callback | null
+  ): boolean {
+    return this.#sendRaw('', data, encoding, callback)
+  }
+
+  /** @internal All that was written has left. */
+  onDrain(): void {
+    if (!this.#needDrain || this.finished) return
+    this.#needDrain = false
+    this.emit('drain')
+  }
+
+  /** @internal The connection has no more to do with it. */
+  detach(): void {
+    this.#host = undefined
+    internals(this).socket = null
+  }
+
+  /** @internal */
+  emitClose(): void {
+    const message = internals(this)
+    if (message._closed) return
+    this.#host = undefined
+    this.destroyed = true
+    message._closed = true
+    this.emit('close')
+  }
+
+  #sendRaw(
+    before: string,
+    data: string | Buffer,
+    encoding: BufferEncoding | null | undefined,
+    callback: Callback | null | undefined
+  ): boolean {
+    const host = this.#host
+    if (host === undefined || host.stream.destroyed) return false
+    const room = host.send(before, data, encoding ?? 'utf8', '')
+    if (typeof callback === 'function') host.afterDrain(callback)
+    return room
+  }
+
+  #unsentHeader(): string {
+    const message = internals(this)
+    if (message._headerSent || message._header === null) return ''
+    message._headerSent = true
+    return message._header
+  }
+
+  #countStrictly(bytes: number, last: boolean): void {
+    const { _contentLength: length, _hasBody, chunkedEncoding } = internals(this)
+    const sum = this.#bodyBytes + bytes
+    if (length !== null && _hasBody && !chunkedEncoding && (last ? sum !== length : sum > length)) {
+      throw Object.assign(
+        new Error(
+          `Response body's content-length of ${sum} byte(s) does not match the content-length of ${length} byte(s) set in header`
+        ),
+        { code: 'ERR_HTTP_CONTENT_LENGTH_MISMATCH' }
+      )
+    }
+    this.#bodyBytes = sum
+  }
+
+  // TypeScript refuses accessors for what node:http's types call properties.
+  static {
+    Object.defineProperties(WireResponse.prototype, {
+      writableNeedDrain: {
+        configurable: true,
+        get(this: WireResponse) {
+          return !this.destroyed && !this.finished && this.#needDrain
+        }
+      },
+      writableLength: {
+        configurable: true,
+        get(this: WireResponse) {
+          return this.#host?.writableLength ?? 0
+        }
+      },
+      writableFinished: {
+        configurable: true,
+        get(this: WireResponse) {
+          return this.finished && (this.#host?.writableLength ?? 0) === 0
+        }
+      }
+    })
+  }
+}
+
+/** Of `ServerResponse`, as node:http uses it. */
+interface Internals {
+  socket: WireStream | null
+  _header: string | null
+  _headerSent: boolean
+  _hasBody: boolean
+  _contentLength: number | null
+  _trailer: string
+  _closed: boolean
+  chunkedEncoding: boolean
+  _implicitHeader(): void
+  _finish(): void
+}
+
+function internals(response: ServerResponse<WireRequest>): Internals {
+  return response as unknown as Internals
+}
+
+function bodyOf(chunk: unknown): Buffer | string | undefined {
+  if (typeof chunk === 'string' || Buffer.isBuffer(chunk)) return chunk
+  if (!(chunk instanceof Uint8Array)) return undefined
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+}
+
+function lengthOf(body: Buffer | string, encoding: BufferEncoding | undefined): number {
+  return typeof body === 'string' ? Buffer.byteLength(body, encoding) : body.length
+}
