@@ -1,0 +1,82 @@
+/**
+ * The app, a process of its own: `app.js shm|socket PATH`. Serves the same routes over either, and
+ * answers each message of its parent by the CPU it has used.
+ */
+import Fastify from 'fastify'
+import shmesh from '../../adapter/fastify/index.ts'
+import type { Transport } from './cells.ts'
+
+export interface AppMessage {
+  /** User and system, all threads. */
+  readonly cpuMicroseconds: number
+}
+
+const [transport, path] = process.argv.slice(2) as [Transport, string]
+const app = Fastify({ bodyLimit: 4 * 1024 * 1024 })
+
+const bodies = new Map([64, 1024 * 1024].map((bytes) => [String(bytes), Buffer.alloc(bytes, 'x')]))
+app.get('/bytes/:count', (request, reply) => {
+  reply.type('application/octet-stream')
+  reply.send(bodies.get((request.params as { count: string }).count))
+})
+
+const order = (id: string) => ({
+  id,
+  customer: 'c-81734',
+  total: 1799,
+  currency: 'EUR',
+  open: true
+})
+const schema = {
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    customer: { type: 'string' },
+    total: { type: 'integer' },
+    currency: { type: 'string' },
+    open: { type: 'boolean' }
+  }
+}
+const list = Array.from({ length: 20 }, (_, i) => order(`o-${100 + i}`))
+app.get(
+  '/orders',
+  { schema: { response: { 200: { type: 'array', items: schema } } } },
+  async () => list
+)
+app.get('/orders/:id', { schema: { response: { 200: schema } } }, async (request) =>
+  order((request.params as { id: string }).id)
+)
+app.post('/orders', async (request, reply) => {
+  const { customer, lines } = request.body as { customer: string; lines: unknown[] }
+  reply.code(201)
+  return { id: 'o-120', customer, lines: lines.length }
+})
+
+const sizeOf = async ({ body }: { body: unknown }) => ({ bytes: (body as Buffer).length })
+app.register(async (scope) => {
+  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  scope.post('/buffer', sizeOf)
+})
+app.register(async (scope) => {
+  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  scope.post('/whole', sizeOf)
+})
+
+if (transport === 'shm') {
+  await app.register(shmesh, { path })
+  await app.ready()
+} else {
+  await app.listen({ path })
+}
+
+function say(): void {
+  const { user, system } = process.cpuUsage()
+  process.send!({ cpuMicroseconds: user + system } satisfies AppMessage)
+}
+
+process.on('message', say)
+process.once('SIGTERM', async () => {
+  await app.close()
+  process.channel?.unref()
+})
+say()
