@@ -169,8 +169,9 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     const request = this.#request
     const response = this.#response
     if (request === undefined || this.#upgraded) return
-    // All of it has left; `finish` is about to say so.
-    if (response?.finished === true && !this.#flushing && request.complete) return
+    // All of it has left, and `onFinish` is about to say so.
+    if (response?.finished === true && !this.#flushing) return
+    if (response === undefined && request.complete) return
     this.#request = undefined
     this.#response = undefined
     request.scope.runInAsyncScope(abort, undefined, request, response)
@@ -218,7 +219,8 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     } finally {
       if (response.listenerCount('close') > 0) process.nextTick(emitClose, response)
       else response.emitClose()
-      request.release()
+      if (this.#closed && !request.complete) request.abort(abortedError())
+      else request.release()
       if (last || this.#isDraining()) this.#closeSoon()
       this.#settle()
       if (this.#request === undefined) this.#proceed()
