@@ -138,8 +138,14 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   onEnd(): void {
     this.#peerEnded = true
-    if (this.#response !== undefined) this.#response.shouldKeepAlive = false
-    if (this.#failed || this.#busy) return
+    if (this.#failed) return
+    if (this.#busy) {
+      // Its last request, unless others wait behind it.
+      if (this.#response !== undefined && this.#rest === undefined) {
+        this.#response.shouldKeepAlive = false
+      }
+      return
+    }
     try {
       this.#reader.finish()
       this.#closeSoon()
@@ -158,7 +164,6 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
       else scope.runInAsyncScope(response.onDrain, response)
       this.#flushing = false
     }
-    if (this.#closing) this.#wire?.destroy()
   }
 
   onClose(error: Error | undefined): void {
@@ -270,7 +275,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     const scope = new AsyncResource('HTTPINCOMINGMESSAGE')
     const request = new WireRequest(this, head, scope)
     const response = new WireResponse(request, this)
-    response.shouldKeepAlive = head.keepAlive && !this.#peerEnded && !this.#isDraining()
+    response.shouldKeepAlive = head.keepAlive && !this.#isDraining()
     this.#request = request
     this.#response = response
     setMessage(this.stream, response)
@@ -375,8 +380,9 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     if (this.#closing || this.#closed) return
     this.#closing = true
     this.#rest = undefined
+    // Nothing waits to leave: a response that does has not finished.
     this.#wire?.end()
-    if (this.writableLength === 0) this.#wire?.destroy()
+    this.#wire?.destroy()
   }
 }
 

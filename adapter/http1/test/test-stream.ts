@@ -49,12 +49,14 @@ export class TestStream extends Duplex implements WireStream {
     })
   }
 
-  /** The client sends no more. */
+  /** The client sends no more. Told at once when nothing waits before it, paused or not. */
   finish(): void {
-    this.#arrive(() => {
+    const tell = () => {
       if (this.#owner === undefined) this.push(null)
       else this.#owner.onEnd()
-    })
+    }
+    if (this.#arrived.length === 0) tell()
+    else this.#arrive(tell)
   }
 
   /** The client is gone. */
