@@ -17,6 +17,11 @@ export const DEFAULT_MEMORY_BYTES: number = 64 * BYTES.MiB
 export const MIN_MEMORY_BYTES: number = 1 * BYTES.MiB
 /** Largest `memory`, in bytes: offsets into a region are unsigned 32-bit on the wire. */
 export const MAX_MEMORY_BYTES: number = 3 * BYTES.GiB
+/** What a stream may be sent before it gives credit when `window` is not given, in bytes. */
+export const DEFAULT_WINDOW_BYTES: number = 1 * BYTES.MiB
+/** Smallest and largest `window`, in bytes. */
+export const MIN_WINDOW_BYTES: number = 4 * BYTES.KiB
+export const MAX_WINDOW_BYTES: number = 1 * BYTES.GiB
 
 /**
  * `'250ms' | '5s' | '2m' | '1h'` to milliseconds.
@@ -73,6 +78,20 @@ export function parseMemory(option: string, value: string | undefined): number {
   const bytes = parseSize(option, value)
   if (bytes < MIN_MEMORY_BYTES || bytes > MAX_MEMORY_BYTES) {
     throw new InvalidArgumentError(option, "between '1MiB' and '3GiB'", value)
+  }
+  return bytes
+}
+
+/**
+ * The `window` option to bytes; {@link DEFAULT_WINDOW_BYTES} when it is not given.
+ *
+ * @throws {InvalidArgumentError} outside [{@link MIN_WINDOW_BYTES}, {@link MAX_WINDOW_BYTES}]
+ */
+export function parseWindow(option: string, value: string | undefined): number {
+  if (value === undefined) return DEFAULT_WINDOW_BYTES
+  const bytes = parseSize(option, value)
+  if (bytes < MIN_WINDOW_BYTES || bytes > MAX_WINDOW_BYTES) {
+    throw new InvalidArgumentError(option, "between '4KiB' and '1GiB'", value)
   }
   return bytes
 }

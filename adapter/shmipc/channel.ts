@@ -2,13 +2,9 @@ import { ConnectionResetError } from '../errors.ts'
 import { ChannelWriter } from './channel-writer.ts'
 import { Inbox } from './inbox.ts'
 import type { Lease, Lender } from './lease.ts'
-import { WINDOW_BYTES } from './limits.ts'
 import type { ShmSession } from './session.ts'
 import type { SliceRef } from './slice-ref.ts'
 import { Status } from './status.ts'
-
-/** Unacknowledged bytes that make us give credit: half the window, so that a sender never stops. */
-const CREDIT_BYTES = WINDOW_BYTES / 2
 
 /** Who a channel tells what arrives. Called from within the event loop's turn that brought it. */
 export interface ChannelOwner {
@@ -168,7 +164,7 @@ export class Channel implements Lender {
   consumed(bytes: number): void {
     if (this.#shut || this.session.peer !== 'shmesh') return
     this.#uncredited += bytes
-    if (this.#uncredited < CREDIT_BYTES && !this.#peerFellBack) return
+    if (this.#uncredited < this.session.creditBytes && !this.#peerFellBack) return
     const credit = this.#uncredited
     this.#uncredited = 0
     this.session.signal(this.id, Status.credit, credit)

@@ -1,10 +1,10 @@
 import { getSystemErrorName } from 'node:util'
 import { ShmError } from '../errors.ts'
-import { parseMemory } from '../options.ts'
+import { parseMemory, parseWindow } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemory } from './availability.ts'
 import { theDoorman } from './doorman.ts'
-import { QUEUE_CAPACITY, WINDOW_BYTES } from './limits.ts'
+import { QUEUE_CAPACITY } from './limits.ts'
 import { ShmSession } from './session.ts'
 
 export interface ConnectOptions {
@@ -14,6 +14,18 @@ export interface ConnectOptions {
    * @defaultValue '64MiB'
    */
   readonly memory?: string | undefined
+  /**
+   * What the peer may send on one stream before this end has read it, with its unit; a message
+   * that begins within it may exceed it by 256 KiB. It bounds what a slow reader holds.
+   *
+   * @defaultValue '1MiB'
+   */
+  readonly window?: string | undefined
+  /**
+   * @internal By shmipc's own rules, as between plain shmipc ends: no credit, no half-close, and
+   * both ends allocate from every list.
+   */
+  readonly plain?: boolean | undefined
 }
 
 /** connect(2) failed: nobody listens on the path. `code` is the system's (`ECONNREFUSED`, ...). */
@@ -44,13 +56,15 @@ export class UnreachableError extends Error {
 export async function connect(address: string, options: ConnectOptions = {}): Promise<ShmSession> {
   const path = parseShmAddress('address', address)
   const memory = parseMemory('memory', options.memory)
+  // A client without a window knows no credit: the server takes it for plain shmipc.
+  const window = options.plain === true ? 0 : parseWindow('window', options.window)
   const availability = sharedMemory()
   if (availability.addon === undefined) {
     throw new ShmError('SHM_ERR_UNAVAILABLE', `no shared memory: ${availability.reason}`)
   }
   const doorman = theDoorman(availability.addon)
-  const result = await doorman.connect(path, memory, QUEUE_CAPACITY, WINDOW_BYTES)
-  if (!('reason' in result)) return new ShmSession(path, result)
+  const result = await doorman.connect(path, memory, QUEUE_CAPACITY, window)
+  if (!('reason' in result)) return new ShmSession(path, result, window)
   if (result.errno !== 0) throw new UnreachableError(result.errno, path)
   throw new ShmError('SHM_ERR_HANDSHAKE', `no session with ${path}: ${result.reason}`)
 }

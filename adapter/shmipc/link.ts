@@ -3,7 +3,7 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { publishTransportChange, type Transport } from '../diagnostics.ts'
 import { ShmError } from '../errors.ts'
-import { parseMemory } from '../options.ts'
+import { parseMemory, parseWindow } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemoryOrWarn } from './availability.ts'
 import { type ConnectOptions, connect, UnreachableError } from './connect.ts'
@@ -68,6 +68,7 @@ export class Link extends EventEmitter<LinkEvents> {
     super()
     this.path = parseShmAddress('address', address)
     parseMemory('memory', options.memory)
+    parseWindow('window', options.window)
     this.#options = options
   }
 

@@ -3,12 +3,11 @@ import { createServer, type Server, Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import type { Addon } from '../../native/index.ts'
 import { ShmError } from '../errors.ts'
-import { parseMemory } from '../options.ts'
+import { parseMemory, parseWindow } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemoryOrWarn } from './availability.ts'
 import { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
 import { theDoorman } from './doorman.ts'
-import { WINDOW_BYTES } from './limits.ts'
 import { ShmSession } from './session.ts'
 import type { ShmStream } from './stream.ts'
 
@@ -22,6 +21,13 @@ export interface ListenOptions extends ClaimOptions {
    * @defaultValue '3GiB', the most there can be
    */
   readonly memory?: string | undefined
+  /**
+   * What the peer may send on one stream before this end has read it, with its unit; a message
+   * that begins within it may exceed it by 256 KiB. It bounds what a slow reader holds.
+   *
+   * @defaultValue '1MiB'
+   */
+  readonly window?: string | undefined
 }
 
 export interface ListenerEvents {
@@ -32,6 +38,12 @@ export interface ListenerEvents {
   session: [session: ShmSession]
   /** A client's handshake failed; it sees its socket close. */
   refused: [reason: string]
+}
+
+/** Bytes. */
+interface Limits {
+  readonly window: number
+  readonly maxMemory: number
 }
 
 /**
@@ -51,7 +63,7 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
   constructor(
     path: string,
     claim: ClaimedPath,
-    maxMemory: number,
+    limits: Limits,
     addon: Addon | undefined,
     server?: Server
   ) {
@@ -60,7 +72,7 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     this.#claim = claim
     this.transport = addon === undefined ? 'socket' : 'shm'
     if (addon !== undefined) {
-      this.#stop = this.#accept(addon, maxMemory)
+      this.#stop = this.#accept(addon, limits)
       return
     }
     server!.on('connection', (socket) => this.#greet(socket))
@@ -81,10 +93,10 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     return this.#closed
   }
 
-  #accept(addon: Addon, maxMemory: number): () => void {
-    const stop = theDoorman(addon).listen(this.#claim.bindPath, WINDOW_BYTES, maxMemory, {
+  #accept(addon: Addon, { window, maxMemory }: Limits): () => void {
+    const stop = theDoorman(addon).listen(this.#claim.bindPath, window, maxMemory, {
       onSession: (native) => {
-        const session = new ShmSession(this.path, native)
+        const session = new ShmSession(this.path, native, window)
         this.sessions.add(session)
         session.once('close', () => this.sessions.delete(session))
         session.on('stream', (stream) => {
@@ -115,7 +127,10 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
  */
 export async function listen(options: ListenOptions): Promise<ShmListener> {
   const path = parseShmAddress('path', options.path)
-  const maxMemory = parseMemory('memory', options.memory ?? '3GiB')
+  const limits: Limits = {
+    window: parseWindow('window', options.window),
+    maxMemory: parseMemory('memory', options.memory ?? '3GiB')
+  }
   const { addon } = sharedMemoryOrWarn()
   const claim = await claimPath(path, options)
   let listener: ShmListener | undefined
@@ -126,7 +141,7 @@ export async function listen(options: ListenOptions): Promise<ShmListener> {
       server.listen(claim.bindPath)
       await once(server, 'listening')
     }
-    listener = new ShmListener(path, claim, maxMemory, addon, server)
+    listener = new ShmListener(path, claim, limits, addon, server)
     await claim.publish()
     return listener
   } catch (error) {

@@ -51,6 +51,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   readonly spans: Uint32Array
   /** @internal Bytes a new stream may send at once. */
   readonly peerWindow: number
+  /** @internal Bytes taken and not credited that make a stream give credit. */
+  readonly creditBytes: number
   /** @internal */ readonly waiters: SliceWaiters
 
   readonly #words: Uint32Array
@@ -74,8 +76,12 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #fallbackMessages = 0
   #fallbackBytes = 0
 
-  /** @internal Sessions are made by `connect` and `listen`. */
-  constructor(path: string, native: NativeSession) {
+  /**
+   * @internal Sessions are made by `connect` and `listen`.
+   *
+   * @param window bytes the peer may send on a stream before we give credit
+   */
+  constructor(path: string, native: NativeSession, window: number) {
     super()
     const description = native.describe()
     this.path = path
@@ -83,6 +89,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.role = description.client ? 'client' : 'server'
     this.peer = description.owned ? 'shmesh' : 'shmipc'
     this.peerWindow = description.owned ? description.peerWindow : Number.POSITIVE_INFINITY
+    // At half the window, so that a sender need not stop.
+    this.creditBytes = window / 2
     this.memory = Buffer.from(native.memory())
     this.#words = new Uint32Array(Math.max(16 * 1024, 2 * description.maxEventWords))
     this.spans = new Uint32Array(2 * description.slices)

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
   DEFAULT_MEMORY_BYTES,
+  DEFAULT_WINDOW_BYTES,
   MAX_MEMORY_BYTES,
   MIN_MEMORY_BYTES,
   parseDuration,
   parseMemory,
-  parseSize
+  parseSize,
+  parseWindow
 } from '../options.ts'
 
 describe('parseDuration', () => {
@@ -114,6 +116,20 @@ describe('parseMemory', () => {
         code: 'SHM_ERR_INVALID_ARG',
         message: /memory must be between '1MiB' and '3GiB'/
       })
+    }
+  })
+})
+
+describe('parseWindow', () => {
+  it('has a default, and takes what credit can count', () => {
+    assert.equal(parseWindow('window', undefined), DEFAULT_WINDOW_BYTES)
+    assert.equal(parseWindow('window', '4KiB'), 4096)
+    assert.equal(parseWindow('window', '1GiB'), 1024 ** 3)
+  })
+
+  it('refuses windows that are none', () => {
+    for (const value of ['4095B', '1.1GiB', '0B']) {
+      assert.throws(() => parseWindow('window', value), { code: 'SHM_ERR_INVALID_ARG' })
     }
   })
 })

@@ -1,9 +1,14 @@
 /** One end of the soak's session, a process of its own. */
 import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { listen, ProtocolError, type ShmSession, type ShmStream } from '../../adapter/index.ts'
+import {
+  connect,
+  listen,
+  ProtocolError,
+  type ShmSession,
+  type ShmStream
+} from '../../adapter/index.ts'
 import { Conversation, type Setting, type Tally } from './conversation.ts'
-import { dial } from './dial.ts'
 import type { EndMessage, EndOptions, Finish, Sample } from './messages.ts'
 import { derivedSeed, Random } from './random.ts'
 import { scriptsOf } from './script.ts'
@@ -29,6 +34,10 @@ let opened = 0
 
 function say(message: EndMessage): void {
   process.send!(message)
+}
+
+function call(): Promise<ShmSession> {
+  return connect(path, { memory: options.memory, plain: rules === 'shmipc' })
 }
 
 function nameOf(streamSeed: number): string {
@@ -101,7 +110,7 @@ async function reportWhenQuiet(session: ShmSession): Promise<void> {
 
 let finished = false
 const listener = side === 'server' ? await listen({ path }) : undefined
-let session: ShmSession | undefined = side === 'client' ? await dial(options) : undefined
+let session: ShmSession | undefined = side === 'client' ? await call() : undefined
 if (session !== undefined) {
   watch(session)
   for (let i = 0; i < options.streams; i++) open(session)

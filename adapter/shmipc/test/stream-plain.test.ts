@@ -5,21 +5,14 @@ import { readFileSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
 import { pattern, sha256 } from '../../test/support/pattern.ts'
 import { type Scene, scene } from '../../test/support/scene.ts'
-import { sharedMemory } from '../availability.ts'
-import { theDoorman } from '../doorman.ts'
-import { QUEUE_CAPACITY } from '../limits.ts'
-import { ShmSession } from '../session.ts'
+import { connect } from '../index.ts'
 import { closing, command, type Pair, quiet, readAll, startPeer } from './peer.ts'
 
-/** A session whose server takes us for plain shmipc: a client that knows credit has a window. */
 async function openPlainSession(scene: Scene): Promise<Pair> {
   const peer = await startPeer(scene)
   await peer.call('listen', { path: scene.path })
   scene.defer(() => (peer.running ? peer.call('closeListeners') : undefined))
-  const doorman = theDoorman(sharedMemory().addon!)
-  const native = await doorman.connect(scene.path, 16 * 1024 * 1024, QUEUE_CAPACITY, 0)
-  assert.ok(!('reason' in native))
-  const session = new ShmSession(scene.path, native)
+  const session = await connect(scene.path, { plain: true })
   scene.defer(async () => {
     if (!session.closed) await quiet(session)
     session.destroy()
