@@ -19,6 +19,7 @@
       'src/core/server_handshake.cc',
       'src/core/session.cc',
       'src/core/slice_list.cc',
+      'src/core/truncation_guard.cc',
       'src/core/unix_socket.cc'
     ]
   },

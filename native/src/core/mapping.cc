@@ -1,8 +1,10 @@
 #include "mapping.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -67,6 +69,12 @@ std::shared_ptr<Mapping> Mapping::Adopt(UniqueFd fd, std::size_t min_bytes, std:
     error = "the peer's memory is sealed against writing";
     return nullptr;
   }
+  // Pages of another size can run out under a reader, sealed or not.
+  struct statfs system {};
+  if (fstatfs(fd.get(), &system) != 0 || system.f_type != TMPFS_MAGIC) {
+    error = "the peer's memory is in huge pages";
+    return nullptr;
+  }
   struct stat status {};
   if (fstat(fd.get(), &status) != 0) {
     error = Errno("fstat");
@@ -78,7 +86,16 @@ std::shared_ptr<Mapping> Mapping::Adopt(UniqueFd fd, std::size_t min_bytes, std:
             std::to_string(min_bytes) + ", " + std::to_string(max_bytes) + "]";
     return nullptr;
   }
-  return Map(std::move(fd), size, error);
+  auto mapping = Map(std::move(fd), size, error);
+  if (mapping && (seals & F_SEAL_SHRINK) == 0) {
+    mapping->guard_ = TruncationGuard::Watch(mapping->bytes());
+    if (!mapping->guard_) {
+      error = "more than " + std::to_string(TruncationGuard::kMaxGuards) +
+              " memories of peers that cannot seal them";
+      return nullptr;
+    }
+  }
+  return mapping;
 }
 
 std::shared_ptr<Mapping> Mapping::Map(UniqueFd fd, std::size_t bytes, std::string& error) {
@@ -96,6 +113,9 @@ std::shared_ptr<Mapping> Mapping::Map(UniqueFd fd, std::size_t bytes, std::strin
 Mapping::Mapping(UniqueFd fd, std::span<std::byte> bytes) noexcept
     : fd_(std::move(fd)), bytes_(bytes) {}
 
-Mapping::~Mapping() { munmap(bytes_.data(), bytes_.size()); }
+Mapping::~Mapping() {
+  guard_.reset();
+  munmap(bytes_.data(), bytes_.size());
+}
 
 }  // namespace shm

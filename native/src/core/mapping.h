@@ -5,6 +5,8 @@
 #include <span>
 #include <string>
 
+#include "truncation_guard.h"
+
 namespace shm {
 
 // A file descriptor that closes itself.
@@ -34,8 +36,9 @@ class Mapping {
   // nullptr with `error` set when the kernel refuses.
   static std::shared_ptr<Mapping> Create(const std::string& name, std::size_t bytes,
                                          std::string& error);
-  // Maps a memfd the peer sent. `require_seals` demands what Create applies; a region without them
-  // can be truncated by the peer while we read it. Refuses sizes outside [min, max] bytes.
+  // Maps a memfd the peer sent. `require_seals` demands what Create applies; memory without them can
+  // be truncated by the peer while we read it, and is guarded: see `truncated`. Refuses sizes
+  // outside [min, max] bytes.
   static std::shared_ptr<Mapping> Adopt(UniqueFd fd, std::size_t min_bytes, std::size_t max_bytes,
                                         bool require_seals, std::string& error);
 
@@ -45,6 +48,8 @@ class Mapping {
 
   std::span<std::byte> bytes() const noexcept { return bytes_; }
   int fd() const noexcept { return fd_.get(); }
+  // The peer cut off memory we have touched since: what was read there is not what the peer wrote.
+  bool truncated() const noexcept { return guard_ != nullptr && guard_->tripped(); }
 
  private:
   Mapping(UniqueFd fd, std::span<std::byte> bytes) noexcept;
@@ -52,6 +57,7 @@ class Mapping {
 
   UniqueFd fd_;
   std::span<std::byte> bytes_;
+  std::unique_ptr<TruncationGuard> guard_;
 };
 
 }  // namespace shm

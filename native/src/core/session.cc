@@ -50,6 +50,7 @@ Session::Session(SessionParts parts, BufferRegion region, EventQueue send, Event
     : parts_(std::move(parts)), region_(std::move(region)), send_(send), receive_(receive) {}
 
 std::int64_t Session::Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans) {
+  if (truncated()) return Corrupt({});
   const std::int64_t covered = region_.Allocate(bytes, spans);
   if (covered < 0) return Corrupt(kBadReturn);
   if (covered < bytes) counters_.allocation_failures++;
@@ -113,6 +114,7 @@ bool Session::Refuse() {
 std::int64_t Session::Drain(std::span<std::uint32_t> words) {
   if (corrupt()) return -1;
   if (!region_.Intact()) return Corrupt("the session's memory was overwritten or punched");
+  if (truncated()) return Corrupt({});
   std::size_t used = 0;
   Event event{};
   // A message may take MaxEventWords: stop while one more certainly fits.
@@ -135,6 +137,7 @@ std::int64_t Session::Drain(std::span<std::uint32_t> words) {
       words[used++] = slice.bytes;
     }
   }
+  if (truncated()) return Corrupt({});
   return static_cast<std::int64_t>(used);
 }
 
@@ -187,8 +190,13 @@ bool Session::Reclaim() {
   return false;
 }
 
+bool Session::truncated() const noexcept {
+  return parts_.buffers->truncated() || parts_.queues->truncated();
+}
+
 std::int64_t Session::Corrupt(std::string error) {
-  if (error_.empty()) error_ = std::move(error);
+  // Zeros in its place are no fault of what was written there.
+  if (error_.empty()) error_ = truncated() ? "the peer truncated its memory" : std::move(error);
   return -1;
 }
 

@@ -99,6 +99,7 @@ class Session {
   Session(SessionParts parts, BufferRegion region, EventQueue send, EventQueue receive);
   std::int64_t Corrupt(std::string error);
   bool Accept(std::uint32_t status, std::uint32_t offset);
+  bool truncated() const noexcept;
   bool Push(const Event& event);
   bool Refuse();
 
