@@ -57,6 +57,11 @@ export interface NativeSession {
   release(slice: number): void
   /** Drains the ring now. */
   poll(): void
+  /**
+   * Whether bytes copied from `memory` until now were the peer's. False when it has truncated
+   * memory that is not sealed; `onCorrupt` is called then.
+   */
+  intact(): boolean
   statistics(): NativeStatistics | undefined
   /** Ends the session and closes every descriptor but the control socket's. Idempotent. */
   close(): void
@@ -72,6 +77,8 @@ export interface NativeDescription {
   readonly peerWindow: number
   /** Length `words` must have for one message to fit. */
   readonly maxEventWords: number
+  /** The peer cannot truncate the memory. If it can, copy first and ask `intact` then. */
+  readonly sealed: boolean
   /** Slices one message, so one `allocate`, has at most. */
   readonly slices: number
   /** From a slice's offset to its payload. */

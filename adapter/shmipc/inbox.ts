@@ -137,8 +137,19 @@ export class Inbox {
     this.#channel.owner.onEnd()
   }
 
-  #deliver(chunk: Buffer, slice: SliceRef | undefined): void {
+  #deliver(arrived: Buffer, ref: SliceRef | undefined): void {
     const channel = this.#channel
+    let chunk = arrived
+    let slice = ref
+    if (!channel.session.sealed) {
+      // Nobody else sees memory the peer can cut off.
+      if (slice !== undefined) {
+        chunk = Buffer.from(arrived)
+        channel.session.release(slice)
+        slice = undefined
+      }
+      if (!channel.session.native.intact()) return
+    }
     const lease = slice === undefined ? undefined : channel.session.lend(channel, slice, chunk)
     this.#delivering = true
     try {

@@ -49,6 +49,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   readonly memory: Buffer
   /** @internal [payload offset, bytes] of each slice of the last `native.allocate`. */
   readonly spans: Uint32Array
+  /** @internal The peer cannot truncate `memory`. */
+  readonly sealed: boolean
   /** @internal Bytes a new stream may send at once. */
   readonly peerWindow: number
   /** @internal Bytes taken and not credited that make a stream give credit. */
@@ -92,6 +94,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     // At half the window, so that a sender need not stop.
     this.creditBytes = window / 2
     this.memory = Buffer.from(native.memory())
+    this.sealed = description.sealed
     this.#words = new Uint32Array(Math.max(16 * 1024, 2 * description.maxEventWords))
     this.spans = new Uint32Array(2 * description.slices)
     this.waiters = new SliceWaiters()

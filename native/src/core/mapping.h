@@ -48,6 +48,8 @@ class Mapping {
 
   std::span<std::byte> bytes() const noexcept { return bytes_; }
   int fd() const noexcept { return fd_.get(); }
+  // Nobody can cut it off.
+  bool sealed() const noexcept { return guard_ == nullptr; }
   // The peer cut off memory we have touched since: what was read there is not what the peer wrote.
   bool truncated() const noexcept { return guard_ != nullptr && guard_->tripped(); }
 

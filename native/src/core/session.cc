@@ -114,6 +114,7 @@ bool Session::Refuse() {
 std::int64_t Session::Drain(std::span<std::uint32_t> words) {
   if (corrupt()) return -1;
   if (!region_.Intact()) return Corrupt("the session's memory was overwritten or punched");
+  // After what was read above: zeros there may be the guard's.
   if (truncated()) return Corrupt({});
   std::size_t used = 0;
   Event event{};
@@ -188,6 +189,11 @@ bool Session::Reclaim() {
   if (region_.Reclaim()) return true;
   Corrupt(kBadReturn);
   return false;
+}
+
+bool Session::CheckIntact() {
+  if (truncated()) Corrupt({});
+  return !corrupt();
 }
 
 bool Session::truncated() const noexcept {

@@ -76,6 +76,9 @@ class Session {
   // Clears the eventfd that woke us.
   void AcknowledgeWakeUp() noexcept;
   bool Reclaim();
+  // Whether what was read from the memory until now is what the peer put there, and not what took
+  // the place of memory it cut off. Always, of sealed memory. If not, the session is corrupt.
+  bool CheckIntact();
 
   SessionParts& parts() noexcept { return parts_; }
   const BufferRegion& region() const noexcept { return region_; }

@@ -113,6 +113,13 @@ Napi::Value SessionObject::Release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// intact(): whether bytes copied out of the memory were the peer's.
+Napi::Value SessionObject::Intact(const Napi::CallbackInfo& info) {
+  const bool intact = session_ && session_->CheckIntact();
+  if (session_ && !intact) Corrupt();
+  return Napi::Boolean::New(info.Env(), intact);
+}
+
 // Slices allocated and not sent go back to the stack.
 void SessionObject::Abandon() {
   for (const SliceSpan& span : spans_) (void)session_->Release(span.slice);

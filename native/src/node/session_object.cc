@@ -18,6 +18,7 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                       InstanceMethod<&SessionObject::Signal>("signal"),
                       InstanceMethod<&SessionObject::Release>("release"),
                       InstanceMethod<&SessionObject::Poll>("poll"),
+                      InstanceMethod<&SessionObject::Intact>("intact"),
                       InstanceMethod<&SessionObject::Statistics>("statistics"),
                       InstanceMethod<&SessionObject::Close>("close"),
                       InstanceMethod<&SessionObject::Unmap>("unmap")});
@@ -90,6 +91,7 @@ Napi::Value SessionObject::Describe(const Napi::CallbackInfo& info) {
   description.Set("owned", parts.discipline == Discipline::kOwned);
   description.Set("peerWindow", parts.peer_window);
   description.Set("maxEventWords", static_cast<double>(session_->MaxEventWords()));
+  description.Set("sealed", parts.buffers->sealed());
   description.Set("slices", session_->region().max_chain());
   description.Set("sliceHeaderBytes", static_cast<std::uint32_t>(layout::kSliceHeaderBytes));
   description.Set("maxSliceBytes", session_->region().max_payload());

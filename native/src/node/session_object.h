@@ -41,6 +41,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value Signal(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);
   Napi::Value Poll(const Napi::CallbackInfo& info);
+  Napi::Value Intact(const Napi::CallbackInfo& info);
   Napi::Value Statistics(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Unmap(const Napi::CallbackInfo& info);
