@@ -1,12 +1,15 @@
 #include "doorman.h"
 
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "unix_socket.h"
@@ -14,23 +17,44 @@
 namespace shm {
 namespace {
 
-// Unfinished handshakes at a time; more wait in the listeners' backlogs.
-constexpr std::size_t kMaxGuests = 1024;
 constexpr int kMaxAcceptsPerTurn = 64;
 constexpr std::chrono::milliseconds kDescriptorPause{100};
+constexpr std::chrono::milliseconds kRedialPause{10};
+
+// Accepted and unfinished at a time; more wait in the listeners' backlogs. Of the descriptors of
+// this process they may hold a quarter.
+std::size_t MaxAccepted() noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 16;
+  return static_cast<std::size_t>(std::clamp<rlim_t>(limit.rlim_cur / 4, 16, 1024));
+}
 
 }  // namespace
 
-Doorman::Doorman(std::function<void()> notify)
-    : notify_(std::move(notify)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+std::unique_ptr<Doorman> Doorman::Start(std::function<void()> notify, std::string& error) {
+  UniqueFd wake(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!wake) {
+    error = std::string("eventfd: ") + std::strerror(errno);
+    return nullptr;
+  }
+  std::unique_ptr<Doorman> doorman(new Doorman(std::move(notify), std::move(wake)));
   // Signals are the event loop's business.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { Run(); });
+  try {
+    doorman->thread_ = std::thread([started = doorman.get()] { started->Run(); });
+  } catch (const std::system_error& failure) {
+    error = std::string("a thread: ") + failure.what();
+    doorman.reset();
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return doorman;
 }
+
+Doorman::Doorman(std::function<void()> notify, UniqueFd wake)
+    : notify_(std::move(notify)), wake_(std::move(wake)), max_accepted_(MaxAccepted()) {}
 
 Doorman::~Doorman() {
   {
@@ -38,7 +62,7 @@ Doorman::~Doorman() {
     ending_ = true;
   }
   Wake();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Doorman::Listen(std::uint32_t id, UniqueFd listener, const ServerOptions& options) {
@@ -60,7 +84,7 @@ void Doorman::StopListening(std::uint32_t id) {
 void Doorman::Connect(std::uint32_t id, std::string path, ClientOptions options) {
   {
     const std::lock_guard lock(mutex_);
-    calls_.push_back({id, std::move(path), options});
+    calls_.push_back({id, std::move(path), options, Clock::now() + kTimeout, {}});
   }
   Wake();
 }
@@ -80,21 +104,20 @@ void Doorman::Run() {
     TakeRequests();
 
     const auto now = Clock::now();
-    auto until = Clock::time_point::max();
+    Redial(now);
+    const bool full = Crowded();
     polled.assign(1, {wake_.get(), POLLIN, 0});
     for (const Guest& guest : guests_) {
       const int fd = guest.handshake ? guest.handshake->parts().control.get() : guest.socket.get();
       polled.push_back({fd, POLLIN, 0});
-      until = std::min(until, guest.deadline);
     }
     const std::size_t guests = guests_.size();
     for (const Listener& listener : listeners_) {
-      const bool paused = listener.resume > now;
-      if (paused) until = std::min(until, listener.resume);
-      polled.push_back({paused || guests >= kMaxGuests ? -1 : listener.fd.get(), POLLIN, 0});
+      const bool waits = full || listener.resume > now;
+      polled.push_back({waits ? -1 : listener.fd.get(), POLLIN, 0});
     }
     int timeout = -1;
-    if (until != Clock::time_point::max()) {
+    if (const auto until = NextDeadline(now); until != Clock::time_point::max()) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
       timeout = static_cast<int>(std::clamp<long long>(left, 0, 60'000));
     }
@@ -108,7 +131,7 @@ void Doorman::Run() {
     std::vector<Guest> still;
     for (std::size_t i = 0; i < guests; i++) {
       const bool ready = polled[1 + i].revents != 0;
-      const bool timed_out = guests_[i].deadline <= after;
+      const bool timed_out = Deadline(guests_[i], full) <= after;
       if ((!ready && !timed_out) || !Advance(guests_[i], timed_out && !ready)) {
         still.push_back(std::move(guests_[i]));
       }
@@ -118,6 +141,26 @@ void Doorman::Run() {
       if (polled[1 + guests + i].revents != 0) Accept(listeners_[i]);
     }
   }
+}
+
+Doorman::Clock::time_point Doorman::NextDeadline(Clock::time_point now) const {
+  auto until = Clock::time_point::max();
+  const bool crowded = Crowded();
+  for (const Guest& guest : guests_) until = std::min(until, Deadline(guest, crowded));
+  for (const Call& call : waiting_) until = std::min(until, call.retry);
+  for (const Listener& listener : listeners_) {
+    if (listener.resume > now) until = std::min(until, listener.resume);
+  }
+  return until;
+}
+
+bool Doorman::Crowded() const {
+  return static_cast<std::size_t>(std::ranges::count_if(guests_, &Guest::accepted)) >=
+         max_accepted_;
+}
+
+Doorman::Clock::time_point Doorman::Deadline(const Guest& guest, bool crowded) const {
+  return crowded && guest.accepted ? guest.deadline - kTimeout + kCrowdedTimeout : guest.deadline;
 }
 
 void Doorman::TakeRequests() {
@@ -133,32 +176,53 @@ void Doorman::TakeRequests() {
     stopped_.clear();
     calls = std::exchange(calls_, {});
   }
-  for (const Call& call : calls) Dial(call);
+  for (Call& call : calls) {
+    if (!Dial(call)) waiting_.push_back(std::move(call));
+  }
 }
 
-void Doorman::Dial(const Call& call) {
+void Doorman::Redial(Clock::time_point now) {
+  std::vector<Call> still;
+  for (Call& call : waiting_) {
+    if (call.retry > now || !Dial(call)) still.push_back(std::move(call));
+  }
+  waiting_ = std::move(still);
+}
+
+bool Doorman::Dial(Call& call) {
   Arrival failure;
   failure.id = call.id;
   const int fd = ConnectUnix(call.path);
+  if (fd == -EAGAIN) {
+    // Somebody listens, and has more connections to accept than its backlog holds.
+    const auto now = Clock::now();
+    call.retry = now + kRedialPause;
+    if (now < call.deadline) return false;
+    failure.error = "the peer accepted no connection within a second";
+    Deliver(std::move(failure));
+    return true;
+  }
   if (fd < 0) {
     failure.connect_errno = -fd;
     failure.error = std::strerror(-fd);
     Deliver(std::move(failure));
-    return;
+    return true;
   }
   auto handshake = StartClientHandshake(UniqueFd(fd), call.options, failure.error);
   if (!handshake) {
     Deliver(std::move(failure));
-    return;
+    return true;
   }
   Guest guest{call.id, {}, {}, false, std::move(handshake), Clock::now() + kTimeout};
   if (!Advance(guest, false)) guests_.push_back(std::move(guest));
+  return true;
 }
 
 void Doorman::Accept(Listener& listener) {
-  for (int i = 0; i < kMaxAcceptsPerTurn && guests_.size() < kMaxGuests; i++) {
+  for (int i = 0; i < kMaxAcceptsPerTurn && !Crowded(); i++) {
     const int fd = AcceptUnix(listener.fd.get());
-    if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
+    // The connection that cannot be accepted stays readable: out of descriptors, most likely.
+    if (fd < 0 && fd != -EAGAIN && fd != -ECONNABORTED && fd != -EINTR) {
       listener.resume = Clock::now() + kDescriptorPause;
     }
     if (fd < 0) return;
@@ -189,10 +253,9 @@ bool Doorman::Advance(Guest& guest, bool timed_out) {
   switch (guest.handshake->Step()) {
     case HandshakeState::kNeedsInput: {
       if (!timed_out) return false;
-      if (guest.accepted) return true;
       Arrival arrival;
       arrival.id = guest.id;
-      arrival.error = "the peer did not finish the handshake within a second";
+      arrival.error = "the peer did not finish the handshake in time";
       Deliver(std::move(arrival));
       return true;
     }

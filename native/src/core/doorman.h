@@ -33,10 +33,14 @@ struct Arrival {
 // Ownership  Descriptors passed in are the doorman's; those in arrivals are the taker's.
 class Doorman {
  public:
-  // Handshake and first byte, either side. shmipc-go's default.
+  // Connecting, handshake and first byte, either side. shmipc-go's default.
   static constexpr std::chrono::milliseconds kTimeout{1000};
+  // What is left of it to those a listener accepted while there is room for no more: half-open
+  // handshakes, however many, must not keep others waiting.
+  static constexpr std::chrono::milliseconds kCrowdedTimeout{100};
 
-  explicit Doorman(std::function<void()> notify);
+  // nullptr with `error` set when there is no descriptor or no thread to be had.
+  static std::unique_ptr<Doorman> Start(std::function<void()> notify, std::string& error);
   ~Doorman();
   Doorman(const Doorman&) = delete;
   Doorman& operator=(const Doorman&) = delete;
@@ -68,11 +72,21 @@ class Doorman {
     std::uint32_t id;
     std::string path;
     ClientOptions options;
+    Clock::time_point deadline;
+    Clock::time_point retry;  // the server's backlog was full
   };
+
+  Doorman(std::function<void()> notify, UniqueFd wake);
 
   void Run();
   void TakeRequests();
-  void Dial(const Call& call);
+  // When there is something to do next without news from a descriptor.
+  Clock::time_point NextDeadline(Clock::time_point now) const;
+  bool Crowded() const;
+  Clock::time_point Deadline(const Guest& guest, bool crowded) const;
+  void Redial(Clock::time_point now);
+  // True when the call has become a guest or a failure.
+  bool Dial(Call& call);
   void Accept(Listener& listener);
   // True when the guest is done with.
   bool Advance(Guest& guest, bool timed_out);
@@ -82,6 +96,7 @@ class Doorman {
 
   std::function<void()> notify_;
   UniqueFd wake_;
+  const std::size_t max_accepted_;
 
   std::mutex mutex_;
   std::vector<Listener> new_listeners_;
@@ -93,6 +108,7 @@ class Doorman {
   // Only the thread touches these.
   std::vector<Listener> listeners_;
   std::vector<Guest> guests_;
+  std::vector<Call> waiting_;  // to be dialled again
 
   std::thread thread_;
 };

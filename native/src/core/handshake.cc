@@ -26,6 +26,9 @@ HandshakeState Handshake::Fill(std::size_t wanted) {
     }
     if (result == IoResult::kAgain) return HandshakeState::kNeedsInput;
     if (result == IoResult::kClosed) return Fail("the peer closed the socket in the handshake");
+    if (result == IoResult::kTruncated) {
+      return Fail("no file descriptor is free for what the peer hands over (ulimit -n)");
+    }
     if (result == IoResult::kFailed) return Fail("the socket failed in the handshake");
   }
   return HandshakeState::kDone;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 #include "control_message.h"
 #include "event_queue.h"
@@ -111,7 +113,7 @@ class ServerHandshake final : public Handshake {
     parts_.wake_us = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     parts_.wake_peer = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!parts_.wake_us || !parts_.wake_peer) {
-      Fail("eventfd refused: too many open files");
+      Fail(std::string("eventfd: ") + std::strerror(errno));
       return false;
     }
     std::vector<std::byte> fields;

@@ -103,7 +103,7 @@ IoResult Receive(int fd, std::span<std::byte> bytes, std::size_t& received,
       fds.emplace_back(descriptor);
     }
   }
-  if ((message.msg_flags & MSG_CTRUNC) != 0) return IoResult::kFailed;
+  if ((message.msg_flags & MSG_CTRUNC) != 0) return IoResult::kTruncated;
   if (got == 0) return IoResult::kClosed;
   received = static_cast<std::size_t>(got);
   return IoResult::kDone;

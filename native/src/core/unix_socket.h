@@ -20,7 +20,8 @@ int ListenUnix(const std::string& path, int backlog) noexcept;
 // Returns the accepted descriptor or -errno.
 int AcceptUnix(int listener) noexcept;
 
-enum class IoResult : std::uint8_t { kDone, kAgain, kClosed, kFailed };
+// kTruncated: descriptors were sent that this process has no room for.
+enum class IoResult : std::uint8_t { kDone, kAgain, kClosed, kFailed, kTruncated };
 
 // The first byte in the socket, which stays there. kClosed at end of stream.
 IoResult PeekByte(int fd, std::uint8_t& byte) noexcept;

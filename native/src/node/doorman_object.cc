@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <string>
 #include <utility>
 
 #include "addon.h"
@@ -36,7 +37,12 @@ DoormanObject::DoormanObject(const Napi::CallbackInfo& info)
     });
   });
   if (async_ == nullptr) throw Napi::Error::New(info.Env(), "the event loop is ending");
-  doorman_ = std::make_unique<Doorman>([async = async_] { uv_async_send(async); });
+  std::string error;
+  doorman_ = Doorman::Start([async = async_] { uv_async_send(async); }, error);
+  if (!doorman_) {
+    turn_->handles().Close(async_);
+    throw Napi::Error::New(info.Env(), error);
+  }
   // The thread must end before the handle does, whoever closes it.
   turn_->handles().BeforeClose(async_, [this] { doorman_.reset(); });
 }
