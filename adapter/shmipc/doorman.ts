@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs'
 import type { Addon, NativeDoorman, NativeSession } from '../../native/index.ts'
+import { ShmError } from '../errors.ts'
 
 /** What becomes of the connections a listener accepts. */
 export interface Guests {
@@ -99,9 +100,19 @@ function discard(session: NativeSession | null, fd: number): void {
 
 let doorman: Doorman | undefined
 
-/** @internal */
+/**
+ * @internal
+ * @throws {ShmError} `SHM_ERR_UNAVAILABLE` when the process may have no more descriptors or threads
+ */
 export function theDoorman(addon: Addon): Doorman {
-  doorman ??= new Doorman(addon)
-  return doorman
+  try {
+    doorman ??= new Doorman(addon)
+    return doorman
+  } catch (error) {
+    const { message } = error as Error
+    throw new ShmError('SHM_ERR_UNAVAILABLE', `no thread for handshakes: ${message}`, {
+      cause: error
+    })
+  }
 }
 export type { Doorman }

@@ -177,7 +177,6 @@ export class Link extends EventEmitter<LinkEvents> {
       // Nobody listens: sockets would fare no better, and the next attempt must not wait.
       if (error instanceof UnreachableError) throw error
       this.#postpone((error as Error).message)
-      this.#probeLater()
       return undefined
     }
   }
@@ -193,11 +192,13 @@ export class Link extends EventEmitter<LinkEvents> {
     // Jitter: many clients of one server must not come back together.
     this.#retryAt = Date.now() + this.#backoffMs * (0.5 + Math.random())
     this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS)
+    this.#probeLater()
   }
 
   /** Busy sockets may be reused for ever: without a new connection nobody would try again. */
   #probeLater(): void {
     clearTimeout(this.#probe)
+    if (this.#closed) return
     this.#probe = setTimeout(
       () => {
         if (this.#session === undefined && this.#sockets.size > 0)

@@ -1,13 +1,12 @@
 import { EventEmitter, once } from 'node:events'
 import { createServer, type Server, Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
-import type { Addon } from '../../native/index.ts'
 import { ShmError } from '../errors.ts'
 import { parseMemory, parseWindow } from '../options.ts'
 import { parseShmAddress } from './address.ts'
-import { sharedMemoryOrWarn } from './availability.ts'
+import { sharedMemoryOrWarn, warnOfSockets } from './availability.ts'
 import { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
-import { theDoorman } from './doorman.ts'
+import { type Doorman, theDoorman } from './doorman.ts'
 import { ShmSession } from './session.ts'
 import type { ShmStream } from './stream.ts'
 
@@ -64,15 +63,15 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     path: string,
     claim: ClaimedPath,
     limits: Limits,
-    addon: Addon | undefined,
+    doorman: Doorman | undefined,
     server?: Server
   ) {
     super()
     this.path = path
     this.#claim = claim
-    this.transport = addon === undefined ? 'socket' : 'shm'
-    if (addon !== undefined) {
-      this.#stop = this.#accept(addon, limits)
+    this.transport = doorman === undefined ? 'socket' : 'shm'
+    if (doorman !== undefined) {
+      this.#stop = this.#accept(doorman, limits)
       return
     }
     server!.on('connection', (socket) => this.#greet(socket))
@@ -93,8 +92,8 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     return this.#closed
   }
 
-  #accept(addon: Addon, { window, maxMemory }: Limits): () => void {
-    const stop = theDoorman(addon).listen(this.#claim.bindPath, window, maxMemory, {
+  #accept(doorman: Doorman, { window, maxMemory }: Limits): () => void {
+    const stop = doorman.listen(this.#claim.bindPath, window, maxMemory, {
       onSession: (native) => {
         const session = new ShmSession(this.path, native, window)
         this.sessions.add(session)
@@ -110,7 +109,7 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
       onRefused: (reason) => this.emit('refused', reason)
     })
     if (typeof stop === 'function') return stop
-    throw bindError(stop, this.path)
+    throw listenError(getSystemErrorName(-stop), this.path)
   }
 
   #greet(socket: Socket): void {
@@ -131,17 +130,13 @@ export async function listen(options: ListenOptions): Promise<ShmListener> {
     window: parseWindow('window', options.window),
     maxMemory: parseMemory('memory', options.memory ?? '3GiB')
   }
-  const { addon } = sharedMemoryOrWarn()
+  const doorman = doormanOrWarn()
   const claim = await claimPath(path, options)
   let listener: ShmListener | undefined
   let server: Server | undefined
   try {
-    if (addon === undefined) {
-      server = createServer({ allowHalfOpen: true })
-      server.listen(claim.bindPath)
-      await once(server, 'listening')
-    }
-    listener = new ShmListener(path, claim, limits, addon, server)
+    if (doorman === undefined) server = await listenBySocket(claim.bindPath, path)
+    listener = new ShmListener(path, claim, limits, doorman, server)
     await claim.publish()
     return listener
   } catch (error) {
@@ -152,8 +147,29 @@ export async function listen(options: ListenOptions): Promise<ShmListener> {
   }
 }
 
-function bindError(errno: number, path: string): ShmError {
-  const code = getSystemErrorName(-errno)
+function doormanOrWarn(): Doorman | undefined {
+  const { addon } = sharedMemoryOrWarn()
+  if (addon === undefined) return undefined
+  try {
+    return theDoorman(addon)
+  } catch (error) {
+    warnOfSockets((error as Error).message)
+    return undefined
+  }
+}
+
+async function listenBySocket(bindPath: string, path: string): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true })
+  try {
+    server.listen(bindPath)
+    await once(server, 'listening')
+    return server
+  } catch (error) {
+    throw listenError((error as NodeJS.ErrnoException).code ?? '', path, error)
+  }
+}
+
+function listenError(code: string, path: string, cause?: unknown): ShmError {
   const kind = code === 'EACCES' || code === 'EPERM' ? 'SHM_ERR_PERMISSION' : 'SHM_ERR_ADDRESS'
-  return new ShmError(kind, `cannot listen on ${path}: bind ${code}`)
+  return new ShmError(kind, `cannot listen on ${path}: ${code}`, { cause })
 }

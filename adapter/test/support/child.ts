@@ -92,19 +92,29 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly execArgv?: readonly string[]
   readonly args?: readonly string[]
+  /** Most descriptors it may have, soft and hard limit. */
+  readonly maxFds?: number
+  /** User and group it runs as; only root can choose. */
+  readonly uid?: number
+  readonly gid?: number
 }
 
 /** Starts `fixture` (its URL), which must call `serveCalls`; it is killed at the end of the test. */
 export async function startChild<M extends Methods>(
   scene: Scene,
   fixture: URL,
-  { env = {}, execArgv = [], args = [] }: ChildOptions = {}
+  { env = {}, execArgv = [], args = [], maxFds, uid, gid }: ChildOptions = {}
 ): Promise<Child<M>> {
   const script = fileURLToPath(fixture)
   if (!existsSync(script)) throw new Error(`${script} was not built`)
-  const started = spawn(process.execPath, [...execArgv, script, ...args], {
+  const node = [process.execPath, ...execArgv, script, ...args]
+  const limit = ['/bin/sh', '-c', 'ulimit -n "$0" && exec "$@"', `${maxFds}`]
+  const [program, ...programArgs] = maxFds === undefined ? node : [...limit, ...node]
+  const started = spawn(program!, programArgs, {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'inherit', 'pipe', 'ipc', 'pipe']
+    stdio: ['ignore', 'inherit', 'pipe', 'ipc', 'pipe'],
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid })
   })
   const child = new Child<M>(started)
   scene.defer(() => child.kill())

@@ -18,6 +18,13 @@ export function heldBy(pid: number | 'self' = 'self'): Counts {
   return count([...kinds, ...mapped.map(() => 'mapped memory')])
 }
 
+/** CPU time a process has used so far, in clock ticks (of a hundredth of a second). */
+export function cpuTicks(pid: number): number {
+  // After the name, which may contain anything: utime and stime are the 14th and 15th field.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').pop()!.split(' ')
+  return Number(fields[11]) + Number(fields[12])
+}
+
 /** Timers, sockets, processes and pipes this process waits for. */
 export function waitedFor(): Counts {
   return count(process.getActiveResourcesInfo())
