@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs'
 import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { eventually } from './eventually.ts'
+import { threadStates } from './resources.ts'
 import type { Scene } from './scene.ts'
 import type { Answer, Methods } from './serve-calls.ts'
 
@@ -70,6 +72,14 @@ export class Child<M extends Methods> {
 
   signal(signal: NodeJS.Signals): void {
     this.process.kill(signal)
+  }
+
+  /** Stops it; returns when none of its threads runs any more. `SIGCONT` lets it go on. */
+  async stop(): Promise<void> {
+    this.signal('SIGSTOP')
+    await eventually('it stands still', () =>
+      threadStates(this.pid).every((state) => state === 'T')
+    )
   }
 
   get running(): boolean {

@@ -20,9 +20,20 @@ export function heldBy(pid: number | 'self' = 'self'): Counts {
 
 /** CPU time a process has used so far, in clock ticks (of a hundredth of a second). */
 export function cpuTicks(pid: number): number {
-  // After the name, which may contain anything: utime and stime are the 14th and 15th field.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').pop()!.split(' ')
+  const fields = statFields(`/proc/${pid}/stat`)
   return Number(fields[11]) + Number(fields[12])
+}
+
+/** One letter per thread: `T` is stopped. */
+export function threadStates(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).map(
+    (id) => statFields(`/proc/${pid}/task/${id}/stat`)[0]!
+  )
+}
+
+/** From the third field on: the second, the name, may contain anything. */
+function statFields(path: string): string[] {
+  return readFileSync(path, 'latin1').split(') ').pop()!.split(' ')
 }
 
 /** Timers, sockets, processes and pipes this process waits for. */
