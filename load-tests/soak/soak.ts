@@ -72,7 +72,7 @@ export class Soak {
       side,
       path: this.#workspace.path('soak.sock'),
       seed,
-      memory: rules === 'shmesh' ? '64MiB' : '1MiB',
+      memory: rules === 'shmesh' ? '16MiB' : '1MiB',
       streams: STREAMS,
       rules
     }

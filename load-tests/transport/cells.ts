@@ -12,6 +12,8 @@ export interface Load {
   readonly touched: boolean
   /** Connections, or streams, that have a message under way. */
   readonly ways: number
+  /** One more stream, whose reader takes little of what its writer would send. */
+  readonly slowReader: boolean
 }
 
 /** `load` against `baseline`, in turns. */
@@ -48,6 +50,8 @@ const QUICK_SIZES: readonly number[] = [64, 64 * KIB, MIB]
 
 /** A message of 4 MiB should cost no more than this many of 64 B. */
 const FLATNESS = 1.3
+/** What others notice of a slow reader: nothing, as exactly as this is measured. */
+const SLOW_READER_SHARE = 0.9
 
 export function plan(quick: boolean): Plan {
   const wanted = (bytes: number) => !quick || QUICK_SIZES.includes(bytes)
@@ -55,20 +59,29 @@ export function plan(quick: boolean): Plan {
   for (const touched of [false, true]) {
     const targets = touched ? TOUCHED : UNTOUCHED
     for (const bytes of ONE_WAY_SIZES.filter(wanted)) {
-      cells.push(againstSocket({ transport: 'shm', bytes, touched, ways: 1 }, targets))
+      cells.push(
+        againstSocket({ transport: 'shm', bytes, touched, ways: 1, slowReader: false }, targets)
+      )
     }
   }
   for (const touched of [false, true]) {
     for (const bytes of MANY_WAYS_SIZES.filter(wanted)) {
-      cells.push(againstSocket({ transport: 'shm', bytes, touched, ways: MANY }, MANY_WAYS))
+      cells.push(
+        againstSocket(
+          { transport: 'shm', bytes, touched, ways: MANY, slowReader: false },
+          MANY_WAYS
+        )
+      )
     }
   }
   for (const ways of [1, MANY]) {
     for (const bytes of DUPLEX_SIZES.filter(wanted)) {
-      cells.push(againstSocket({ transport: 'duplex', bytes, touched: false, ways }, {}))
+      cells.push(
+        againstSocket({ transport: 'duplex', bytes, touched: false, ways, slowReader: false }, {})
+      )
     }
   }
-  cells.push(flatness())
+  cells.push(flatness(), besideSlowReader())
   return quick ? { cells, rounds: 7, roundMs: 10 } : { cells, rounds: 41, roundMs: 25 }
 }
 
@@ -87,13 +100,30 @@ function againstSocket(load: Load, targets: Readonly<Record<number, number>>): C
 }
 
 function flatness(): Cell {
-  const small: Load = { transport: 'shm', bytes: 64, touched: false, ways: 1 }
+  const small: Load = { transport: 'shm', bytes: 64, touched: false, ways: 1, slowReader: false }
   return {
     group: 'shared memory alone, untouched',
     title: '4 MiB against 64 B',
     load: { ...small, bytes: 4 * MIB },
     baseline: small,
     target: 1 / FLATNESS
+  }
+}
+
+function besideSlowReader(): Cell {
+  const alone: Load = {
+    transport: 'shm',
+    bytes: 4 * KIB,
+    touched: false,
+    ways: MANY - 1,
+    slowReader: false
+  }
+  return {
+    group: `shared memory alone, ${MANY - 1} at a time`,
+    title: '4 KiB, beside a slow reader against without',
+    load: { ...alone, slowReader: true },
+    baseline: alone,
+    target: SLOW_READER_SHARE
   }
 }
 

@@ -1,12 +1,13 @@
 /** The end that begins: connections to the peer, and rounds of messages over them. */
 import { once } from 'node:events'
 import { connect as connectSocket } from 'node:net'
-import { connect, type ShmSession } from '../../adapter/index.ts'
+import { connect, type ShmSession, type ShmStream } from '../../adapter/index.ts'
 import type { Child } from '../demo/child.ts'
 import type { Workspace } from '../demo/workspace.ts'
 import { type Load, TRANSPORTS, type Transport } from './cells.ts'
 import { Endpoint } from './endpoint.ts'
-import type { PeerMessage } from './peer.ts'
+import type { Announcement, PeerMessage } from './peer.ts'
+import { writeAhead } from './slow-reader.ts'
 
 export interface Round {
   /** Both directions counted: two per exchange. */
@@ -47,6 +48,7 @@ export class Exchange {
   /** Sends `exchanges` messages over each of the load's connections, and waits for all answers. */
   async run(load: Load, exchanges: number): Promise<Round> {
     const endpoints = await this.#endpointsFor(load)
+    const slow = load.slowReader ? await this.#startSlowReader() : undefined
     const peerBefore = await this.#announce(load)
     for (const endpoint of endpoints) endpoint.begin(load)
 
@@ -56,6 +58,7 @@ export class Exchange {
     const elapsed = process.hrtime.bigint() - startedAt
     const { user, system } = process.cpuUsage(cpuBefore)
     const peerCpu = (await this.#announce(load)) - peerBefore
+    slow?.destroy()
     return {
       messages: 2 * exchanges * endpoints.length,
       elapsedMicroseconds: Number(elapsed) / 1000,
@@ -91,6 +94,17 @@ export class Exchange {
     const socket = connectSocket({ path: this.#paths.socket })
     await once(socket, 'connect')
     return new Endpoint(socket, transport)
+  }
+
+  async #startSlowReader(): Promise<ShmStream> {
+    const understood = this.#peer.receive((message) =>
+      'nextIsSlow' in (message as PeerMessage) ? true : undefined
+    )
+    this.#peer.send({ nextIsSlow: true } satisfies Announcement)
+    await understood
+    const stream = this.#sessions.shm.openStream()
+    writeAhead(stream)
+    return stream
   }
 
   /** CPU the peer has used so far, µs. */
