@@ -34,6 +34,7 @@
         'src/node/doorman_object.cc',
         'src/node/loop_handles.cc',
         'src/node/session_loop.cc',
+        'src/node/session_memory.cc',
         'src/node/session_messages.cc',
         'src/node/session_object.cc',
         'src/node/turn.cc'

@@ -25,6 +25,10 @@ export interface NativeSession {
   takeControl(): number
   /** The shared region. Detached, so empty, after `unmap`. */
   memory(): ArrayBuffer
+  /** `bytes` of the region from `offset` on, as an ArrayBuffer of its own. */
+  expose(offset: number, bytes: number): ArrayBuffer
+  /** Empties what `expose` returned, and every view of it. */
+  detach(memory: ArrayBuffer): void
   describe(): NativeDescription
   /** Takes slices for up to `bytes`; returns how many, as [payload offset, bytes] in `spans`. */
   allocate(bytes: number): number
@@ -83,6 +87,8 @@ export interface NativeDescription {
   readonly slices: number
   /** From a slice's offset to its payload. */
   readonly sliceHeaderBytes: number
+  /** Payload bytes either end may have allocated. */
+  readonly budget: number
   /** Payload of the largest slice `hold` can give. */
   readonly maxSliceBytes: number
 }

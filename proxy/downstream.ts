@@ -100,6 +100,20 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     this.#exchange?.requestEnd(trailers)
   }
 
+  /** Bytes of the request's body still to come, when its length is known. */
+  get missing(): number {
+    return this.#reader.missing
+  }
+
+  /** So many of them were read straight to where they go. */
+  passed(bytes: number): void {
+    this.#progressAt = this.#owner.context.deadlines.now
+    this.#exchange?.requestPassed(bytes)
+    this.#reader.passed(bytes)
+    this.#recycle()
+    this.#updateReading()
+  }
+
   /** Something changed that this connection may have waited for. */
   proceed(): void {
     if (this.#parsing || this.#detached) return

@@ -18,7 +18,10 @@ import { RequestBody } from './request-body.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { ResponseTaker, UpstreamConnection } from './upstream/connection.ts'
 import type { Endpoint, Waiter } from './upstream/endpoint.ts'
+import { ChannelWire } from './wire/channel-wire.ts'
+import { DirectBody } from './wire/direct-body.ts'
 import { worseLabel } from './wire/leg.ts'
+import { SocketWire } from './wire/socket-wire.ts'
 import { tunnel } from './wire/tunnel.ts'
 
 /** How much of a request body is read and thrown away so that its connection can be kept. */
@@ -43,6 +46,7 @@ export class Exchange implements ResponseTaker, Waiter {
   readonly #context: ProxyContext
   readonly #downstream: Downstream
   readonly #body: RequestBody
+  #direct: DirectBody | undefined
   #requestText = ''
   #connection: UpstreamConnection | undefined
   #waitingAt: Endpoint | undefined
@@ -108,14 +112,21 @@ export class Exchange implements ResponseTaker, Waiter {
     this.#connection?.out.flush()
   }
 
+  /** @param chunk valid during the call */
   requestBody(chunk: Buffer): void {
     this.received += chunk.length
     if (!this.reply.done) {
+      if (this.#goesDirect(chunk)) return
       this.#body.add(chunk, this.#connection?.out)
       return
     }
     this.#discarded += chunk.length
     if (this.#discarded > MAX_DISCARDED_BYTES) this.#downstream.close()
+  }
+
+  /** So much of the body went from the client's socket straight to the upstream. */
+  requestPassed(bytes: number): void {
+    this.received += bytes
   }
 
   requestEnd(trailers: Headers): void {
@@ -136,6 +147,7 @@ export class Exchange implements ResponseTaker, Waiter {
   }
 
   upstreamFailed(connection: UpstreamConnection, failure: Failure): void {
+    this.#endDirect()
     this.#connection = undefined
     if (connection.served === 0) connection.endpoint.failed()
     this.attempts.failed(connection.endpoint)
@@ -173,6 +185,7 @@ export class Exchange implements ResponseTaker, Waiter {
     this.reply.end(trailers)
     this.#downstream.out.flush()
     this.label = worseLabel(this.#downstream.wire.leg, connection.wire.leg)
+    this.#endDirect()
     this.#connection = undefined
     this.#answered()
   }
@@ -261,6 +274,19 @@ export class Exchange implements ResponseTaker, Waiter {
     this.#downstream.proceed()
   }
 
+  /** Reads the rest of the body, of which `chunk` is a part, straight into shared memory. */
+  #goesDirect(chunk: Buffer): boolean {
+    const downstream = this.#downstream
+    const to = this.#connection?.wire
+    if (!(to instanceof ChannelWire) || !(downstream.wire instanceof SocketWire)) return false
+    if (this.#body.keeps || !downstream.wire.mayReadInto) return false
+    this.flush()
+    this.#direct = DirectBody.begin(downstream, downstream.wire, to, chunk)
+    if (this.#direct === undefined) return false
+    this.#body.passed()
+    return true
+  }
+
   #tryNext(): void {
     const endpoint = this.attempts.next()
     if (endpoint === undefined) {
@@ -296,10 +322,17 @@ export class Exchange implements ResponseTaker, Waiter {
   }
 
   #letGo(): void {
+    this.#endDirect()
     this.#waitingAt?.cancel(this)
     this.#waitingAt = undefined
     this.#connection?.abandon()
     this.#connection = undefined
+  }
+
+  /** After the upstream's connection has been given up: what was read for it goes nowhere. */
+  #endDirect(): void {
+    this.#direct?.end()
+    this.#direct = undefined
   }
 
   #abort(failure: Failure): void {

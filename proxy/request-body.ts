@@ -20,6 +20,17 @@ export class RequestBody {
   #lost = false
   #trailers: Headers = []
 
+  /** What is sent now must be kept to be sent once more. */
+  get keeps(): boolean {
+    return this.#keeping
+  }
+
+  /** The rest went another way: nothing can be sent once more. */
+  passed(): void {
+    this.forget()
+    this.#lost = true
+  }
+
   /** @param limitBytes once more than this has been sent, nothing is kept */
   constructor(chunked: boolean, limitBytes: number) {
     this.#chunked = chunked

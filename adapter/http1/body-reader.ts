@@ -39,6 +39,17 @@ export class BodyReader {
     }
   }
 
+  /** Bytes missing of a body whose length is known. */
+  get missing(): number {
+    return this.#remaining
+  }
+
+  /** `bytes` of them went another way. */
+  passed(bytes: number): void {
+    this.#remaining -= bytes
+    this.complete = this.#remaining === 0
+  }
+
   /** Hands out what `chunk` holds of the body; returns the offset behind it. */
   feed(chunk: Buffer, offset: number): number {
     if (this.#kind === 'length') return this.#length(chunk, offset)

@@ -53,6 +53,17 @@ export class MessageReader<H extends { readonly framing: Framing }> {
     return this.#state === ENDED || this.#state === TUNNEL
   }
 
+  /** Bytes that are still missing of a body whose length is known; 0 at any other time. */
+  get missing(): number {
+    return this.#state === BODY && this.#framing === 'length' ? this.#body.missing : 0
+  }
+
+  /** The next `bytes` of the body, at most `missing`, went another way than through `feed`. */
+  passed(bytes: number): void {
+    this.#body.passed(bytes)
+    if (this.#body.complete) this.#endBody()
+  }
+
   /**
    * Reads from `chunk` at `offset` and returns the offset behind what was read: the end of the
    * chunk, or behind the end of a message, or behind a head that opens a tunnel. Reads nothing more

@@ -2,8 +2,8 @@ import type { NativeSession } from '../../native/index.ts'
 import { Lease, type Lender } from './lease.ts'
 import type { Loan, SliceRef } from './slice-ref.ts'
 
-/** Of the session's memory, what undelivered bytes may occupy; beyond it they are copied out. */
-const MAX_KEPT_SHARE = 1 / 8
+/** Of what the peer may allocate, what undelivered bytes may occupy; beyond it they are copied out. */
+const MAX_KEPT_SHARE = 1 / 2
 
 /**
  * The peer's slices that this end has received and not given back. While the session lives a slice
@@ -19,9 +19,10 @@ export class BorrowedSlices {
   #keptBytes = 0
   #ended = false
 
-  constructor(native: NativeSession, memoryBytes: number, onLoanRead: (loan: Loan) => void) {
+  /** @param budget payload bytes the peer may allocate */
+  constructor(native: NativeSession, budget: number, onLoanRead: (loan: Loan) => void) {
     this.#native = native
-    this.#maxKeptBytes = memoryBytes * MAX_KEPT_SHARE
+    this.#maxKeptBytes = budget * MAX_KEPT_SHARE
     this.#onLoanRead = onLoanRead
   }
 

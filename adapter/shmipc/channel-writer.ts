@@ -1,5 +1,7 @@
 import type { Channel } from './channel.ts'
+import { HeldSlice } from './held-slice.ts'
 import type { ShmSession } from './session.ts'
+import { SharedBody } from './shared-body.ts'
 import { Status } from './status.ts'
 
 /** Most bytes of one message: a message may start on any credit, so this bounds the overshoot. */
@@ -11,8 +13,13 @@ const FALLBACK_AFTER_MS = 10
 /** Encodings of which `Buffer.byteLength` counts characters that decode to nothing. */
 const GUESSED_LENGTH = /^(hex|base64)/i
 
+/** Smaller ones are copied: that costs less than finding out where they lie. */
+const MIN_OWN_BYTES = 16 * 1024
+
 interface Waiting {
   readonly buffer: Buffer
+  /** Where `buffer` lies in shared memory already: it is sent whole, and no byte is copied. */
+  readonly own: HeldSlice | SharedBody | undefined
   readonly taken: (() => void) | undefined
 }
 
@@ -71,14 +78,30 @@ export class ChannelWriter {
       taken?.()
       return true
     }
-    if (this.#mayGather(body, encoding) && this.#gather(before, body, encoding, after)) {
+    const own = ownerOf(body)
+    if (
+      own === undefined &&
+      this.#mayGather(body, encoding) &&
+      this.#gather(before, body, encoding, after)
+    ) {
       taken?.()
       return true
     }
-    if (before !== '') this.#add(Buffer.from(before, 'latin1'), undefined)
+    if (before !== '') this.#add(Buffer.from(before, 'latin1'))
     if (typeof body === 'string') this.#add(Buffer.from(body, encoding), taken)
-    else if (body !== undefined) this.#add(copied ? Buffer.from(body) : body, taken)
-    if (after !== '') this.#add(Buffer.from(after, 'latin1'), undefined)
+    else if (body !== undefined) this.#add(copied ? Buffer.from(body) : body, taken, own)
+    if (after !== '') this.#add(Buffer.from(after, 'latin1'))
+    this.#continue()
+    return this.length <= HIGH_WATER_BYTES
+  }
+
+  /** See `Channel.writeHeld`. */
+  writeHeld(held: HeldSlice, bytes: number): boolean {
+    if (this.#stopped) {
+      held.release()
+      return true
+    }
+    this.#add(held.view.subarray(0, bytes), undefined, held)
     this.#continue()
     return this.length <= HIGH_WATER_BYTES
   }
@@ -123,17 +146,21 @@ export class ChannelWriter {
     this.#session.waiters.forget(this.#continue)
     const dropped = this.#queue.splice(0)
     this.length = 0
-    for (const { taken } of dropped) taken?.()
+    for (const { own, taken } of dropped) {
+      if (own instanceof HeldSlice) own.release()
+      taken?.()
+    }
     if (dropped.length > 0) this.#channel.owner.onDrain()
   }
 
-  #add(buffer: Buffer, taken: (() => void) | undefined): void {
+  #add(buffer: Buffer, taken?: () => void, own?: HeldSlice | SharedBody): void {
     // Nothing is taken before what was written before it.
     if (buffer.length === 0 && this.#queue.length === 0) {
+      if (own instanceof HeldSlice) own.release()
       taken?.()
       return
     }
-    this.#queue.push({ buffer, taken })
+    this.#queue.push({ buffer, own, taken })
     this.length += buffer.length
   }
 
@@ -184,7 +211,7 @@ export class ChannelWriter {
   /** @returns false when it must be called again, for want of slices or of room in the ring */
   #sendQueue(): boolean {
     while (this.#queue.length > 0) {
-      const { buffer } = this.#queue[0]!
+      const { buffer, own } = this.#queue[0]!
       if (buffer.length === 0) {
         this.#advance(0)?.()
         continue
@@ -196,7 +223,9 @@ export class ChannelWriter {
         this.#sendBySocket(part)
         continue
       }
-      const taken = this.#session.native.write(this.#id, buffer, this.#offset, part)
+      const taken =
+        (own !== undefined && this.#offset === 0 ? this.#sendOwn(own, buffer.length) : undefined) ??
+        this.#session.native.write(this.#id, buffer, this.#offset, part)
       if (this.#stopped) return true
       if (taken === 0) {
         if (this.#mayWait()) return false
@@ -212,14 +241,43 @@ export class ChannelWriter {
     return true
   }
 
+  /**
+   * Sends what lies in shared memory already.
+   *
+   * @returns the bytes sent, 0 when the ring is full; undefined when they must be copied after all
+   */
+  #sendOwn(own: HeldSlice | SharedBody, bytes: number): number | undefined {
+    const { native, spans } = this.#session
+    if (own instanceof HeldSlice) {
+      // Of another session's memory, or ended elsewhere.
+      if (own.session !== this.#session || own.over) return undefined
+      spans[0] = own.slice
+      spans[1] = bytes
+      if (!native.sendHeld(this.#id, Status.data, 1)) return 0
+      own.given()
+      return bytes
+    }
+    const chain = own.chainIn(this.#session)
+    if (chain === undefined) return undefined
+    spans.set(chain.spans)
+    if (!native.sendHeld(this.#id, Status.lend, chain.spans.length / 2)) return 0
+    this.#session.lent(own, chain)
+    return bytes
+  }
+
   /** @returns what to call when the first buffer's last byte was among them */
   #advance(bytes: number): (() => void) | undefined {
-    const { buffer, taken } = this.#queue[0]!
+    const { buffer, own, taken } = this.#queue[0]!
     this.#offset += bytes
     if (this.#offset < buffer.length) return undefined
     this.#queue.shift()
     this.#offset = 0
-    return taken
+    if (!(own instanceof HeldSlice)) return taken
+    // Copied after all, by the socket perhaps, which may still be reading it.
+    return () => {
+      own.release()
+      taken?.()
+    }
   }
 
   /** No slice or no room: soon again, by the socket when it takes too long. */
@@ -267,4 +325,9 @@ export class ChannelWriter {
     this.#credit -= bytes
     this.#outstanding += bytes
   }
+}
+
+function ownerOf(body: Buffer | string | undefined): HeldSlice | SharedBody | undefined {
+  if (typeof body !== 'object' || body.length < MIN_OWN_BYTES) return undefined
+  return HeldSlice.of(body) ?? SharedBody.of(body)
 }

@@ -1,5 +1,6 @@
 import { ConnectionResetError } from '../errors.ts'
 import { ChannelWriter } from './channel-writer.ts'
+import type { HeldSlice } from './held-slice.ts'
 import { Inbox } from './inbox.ts'
 import type { Lease, Lender } from './lease.ts'
 import type { ShmSession } from './session.ts'
@@ -115,6 +116,16 @@ export class Channel implements Lender {
   /** As `write`, of bytes that may change after the call: what cannot leave at once is copied. */
   writeCopied(before: string, body: Buffer | undefined, after: string): boolean {
     return this.#writer.write(before, body, 'latin1', after, undefined, true)
+  }
+
+  /** A slice for `bytes` in one piece, to be filled and given to `writeHeld`. See `session.hold`. */
+  hold(bytes: number): HeldSlice | undefined {
+    return this.session.hold(bytes)
+  }
+
+  /** Sends the first `bytes` of a held slice, after all that was written: no byte is copied. */
+  writeHeld(held: HeldSlice, bytes: number): boolean {
+    return this.#writer.writeHeld(held, bytes)
   }
 
   /** Half-close, after all that was written. Towards plain shmipc, which has none, it waits. */

@@ -5,8 +5,10 @@ import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
 import { BorrowedSlices } from './borrowed-slices.ts'
 import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
+import { HeldSlice } from './held-slice.ts'
 import type { Lease } from './lease.ts'
 import { reportSession, type SessionStatistics } from './session-statistics.ts'
+import type { SharedBody, SharedChain } from './shared-body.ts'
 import { Signals } from './signals.ts'
 import type { Loan, SliceRef } from './slice-ref.ts'
 import { SliceWaiters } from './slice-waiters.ts'
@@ -57,6 +59,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   readonly creditBytes: number
   /** @internal */ readonly waiters: SliceWaiters
 
+  readonly #sliceHeaderBytes: number
   readonly #words: Uint32Array
   readonly #control: ControlChannel
   readonly #channels = new Map<number, Channel>()
@@ -75,6 +78,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #whenLeft: (() => void) | undefined
   #ended = false
   #whenEmpty: (() => void) | undefined
+  /** Bodies of ours the peer is reading, by their first slice. */
+  readonly #lent = new Map<number, [body: SharedBody, chain: SharedChain]>()
   #fallbackMessages = 0
   #fallbackBytes = 0
 
@@ -95,11 +100,12 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.creditBytes = window / 2
     this.memory = Buffer.from(native.memory())
     this.sealed = description.sealed
+    this.#sliceHeaderBytes = description.sliceHeaderBytes
     this.#words = new Uint32Array(Math.max(16 * 1024, 2 * description.maxEventWords))
     this.spans = new Uint32Array(2 * description.slices)
     this.waiters = new SliceWaiters()
     this.#signals = new Signals(native, this.waiters, () => this.#checkEmpty())
-    this.#borrowed = new BorrowedSlices(native, this.memory.length, ({ stream, first }) =>
+    this.#borrowed = new BorrowedSlices(native, description.budget, ({ stream, first }) =>
       this.signal(stream, Status.lendDone, first)
     )
     this.#control = new ControlChannel(native.takeControl(), {
@@ -191,6 +197,23 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     return reportSession(this, this.#fallbackMessages, this.#fallbackBytes)
   }
 
+  /**
+   * A slice with room for `bytes` in one piece, to be filled in place; undefined when there is none.
+   */
+  hold(bytes: number): HeldSlice | undefined {
+    if (this.#ended || !this.sealed) return undefined
+    const slice = this.native.hold(bytes)
+    if (slice === 0) return undefined
+    const payload = slice + this.#sliceHeaderBytes
+    return new HeldSlice(this, slice, this.memory.subarray(payload, payload + bytes))
+  }
+
+  /** @internal The peer has been sent a lent message. */
+  lent(body: SharedBody, chain: SharedChain): void {
+    chain.lends++
+    this.#lent.set(chain.spans[0]!, [body, chain])
+  }
+
   /** @internal Publishes an event without slices, now or when the ring has room. */
   signal(id: number, status: Status, value: number): void {
     if (!this.#ended) this.#signals.send(id, status, value)
@@ -250,12 +273,12 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   }
 
   /** @internal A stream keeps the process alive from here on, ... */
-  hold(): void {
+  ref(): void {
     if (this.#holders++ === 0) this.#control.ref()
   }
 
   /** @internal ... to here. */
-  letGo(): void {
+  unref(): void {
     if (--this.#holders === 0) this.#control.unref()
   }
 
@@ -270,7 +293,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   #addStream(id: number): ShmStream {
     const stream = new ShmStream(this, id)
-    this.hold()
+    this.ref()
     this.#channels.set(id, stream.channel)
     return stream
   }
@@ -296,8 +319,18 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     const id = this.#words[at]!
     const status = this.#words[at + 1]! as Status
     if (status === Status.data || status === Status.lend) this.#onMessage(id, at)
+    else if (status === Status.lendDone) this.#onLendDone(this.#words[at + 2]!)
     else if (status === Status.credit) this.#channels.get(id)?.onCredit(this.#words[at + 2]!)
     else this.#onEnd(id, status)
+  }
+
+  /** The core has checked that it was lent. */
+  #onLendDone(first: number): void {
+    const lent = this.#lent.get(first)
+    if (lent === undefined) return
+    const [body, chain] = lent
+    body.ended(this, chain)
+    if (chain.lends === 0) this.#lent.delete(first)
   }
 
   #onMessage(id: number, event: number): void {

@@ -74,6 +74,20 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   }
 
   /**
+   * `bytes` zero bytes of shared memory, to be filled and then written: no byte is copied. The
+   * write gives them away, and whoever still holds the Buffer sees it empty from then on. Ordinary
+   * memory when that serves better, or when shared memory is short: it is written as any Buffer.
+   */
+  alloc(bytes: number): Buffer {
+    return allocate(this.session, bytes)?.fill(0) ?? Buffer.alloc(bytes)
+  }
+
+  /** As `alloc`, with whatever bytes the session carried there before. */
+  allocUnsafe(bytes: number): Buffer {
+    return allocate(this.session, bytes) ?? Buffer.allocUnsafe(bytes)
+  }
+
+  /**
    * From here on all that arrives goes to `owner`, and what is sent goes by the channel: this stays
    * as what others know of it (`destroy`, 'close', 'error', addresses). Bytes it has read already
    * come first.
@@ -179,7 +193,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   ref(): this {
     if (!this.#referenced && !this.destroyed) {
       this.#referenced = true
-      this.session.hold()
+      this.session.ref()
     }
     return this
   }
@@ -187,7 +201,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   unref(): this {
     if (this.#referenced) {
       this.#referenced = false
-      this.session.letGo()
+      this.session.unref()
     }
     return this
   }
@@ -215,6 +229,10 @@ interface Piece {
 type Done = (error?: Error | null) => void
 
 const NOTHING = () => undefined
+
+function allocate(session: ShmSession, bytes: number): Buffer | undefined {
+  return bytes < MIN_LENT_BYTES ? undefined : session.hold(bytes)?.expose()
+}
 
 function toBuffer({ chunk, encoding }: Piece): Buffer {
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk

@@ -1,4 +1,4 @@
-import type { Channel, Lease, ShmStream } from '../../adapter/shmipc/index.ts'
+import type { Channel, HeldSlice, Lease, ShmStream } from '../../adapter/shmipc/index.ts'
 import { Leg } from './leg.ts'
 import type { Wire, WireOwner } from './wire.ts'
 
@@ -46,6 +46,16 @@ export class ChannelWire implements Wire {
     }
     lease.hold()
     this.#channel.write(before, body, 'latin1', after, lease.drop)
+  }
+
+  /** A slice with room for `bytes` in one piece, when the peer's memory has one to spare. */
+  hold(bytes: number): HeldSlice | undefined {
+    return this.#channel.hold(bytes)
+  }
+
+  /** Sends the first `bytes` of it, behind what was written, without a copy. */
+  writeHeld(held: HeldSlice, bytes: number): void {
+    this.#channel.writeHeld(held, bytes)
   }
 
   end(): void {

@@ -15,7 +15,20 @@ const MAX_JOINED_BYTES = 16 * 1024
 
 /** What `net.Socket` has and its types do not. */
 interface Wrapped {
-  _handle: unknown
+  _handle: Handle | null
+}
+
+interface Handle {
+  /** Where the next read goes. */
+  useUserBuffer?(buffer: Uint8Array): void
+}
+
+/** Takes what a socket reads, where it lies. */
+export interface ReadTarget {
+  /** Where the next bytes go; undefined: to the owner, as ever, and this is told no more. */
+  room(): Buffer | undefined
+  /** So many bytes came to the room given last. */
+  filled(bytes: number): void
 }
 
 /** A TCP connection or a Unix socket. */
@@ -24,6 +37,11 @@ export class SocketWire implements Wire {
   readonly leg: Leg | undefined
   readonly #socket: Socket
   #error: Error | undefined
+  /** Of a socket that asks where to read to. */
+  #handle: Handle | undefined
+  #target: ReadTarget | undefined
+  /** The next read goes to the target's room, not to the scratch. */
+  #armed = false
 
   /** @param socket delivers to {@link onRead}, or emits 'data' */
   private constructor(socket: Socket, owner: WireOwner, shm: boolean) {
@@ -36,7 +54,11 @@ export class SocketWire implements Wire {
     socket.on('error', (error) => {
       this.#error = error
     })
-    socket.on('close', () => this.owner.onClose(this.#error))
+    socket.on('close', () => {
+      this.#target = undefined
+      this.#armed = false
+      this.owner.onClose(this.#error)
+    })
   }
 
   /**
@@ -50,9 +72,13 @@ export class SocketWire implements Wire {
     const socket = new Socket({
       handle,
       allowHalfOpen: true,
-      onread: { buffer: SCRATCH, callback: (bytes: number) => wire?.onRead(bytes) ?? true }
+      onread: {
+        buffer: () => wire?.room() ?? SCRATCH,
+        callback: (bytes: number) => wire?.onRead(bytes) ?? true
+      }
     } as ConstructorParameters<typeof Socket>[0])
     wire = new SocketWire(socket, owner, false)
+    wire.#handle = handle ?? undefined
     // The server counts it until then.
     socket.on('close', () => accepted.destroy())
     return wire
@@ -131,6 +157,24 @@ export class SocketWire implements Wire {
     }
   }
 
+  /** Whether `readInto` can be used: only from within `onBytes`. */
+  get mayReadInto(): boolean {
+    return this.#handle?.useUserBuffer !== undefined && this.#target === undefined
+  }
+
+  /** What is read goes to `target` until it has no more room. */
+  readInto(target: ReadTarget): void {
+    this.#target = target
+  }
+
+  /** From here on nothing is written to the target's room. */
+  endReadInto(): void {
+    this.#target = undefined
+    // libuv has been told where the next read goes.
+    if (this.#armed && !this.#socket.destroyed) this.#handle?.useUserBuffer?.(SCRATCH)
+    this.#armed = false
+  }
+
   end(): void {
     this.#socket.end()
   }
@@ -155,10 +199,19 @@ export class SocketWire implements Wire {
     socket.destroy(error)
   }
 
-  /** Bytes of the scratch have been filled. Returns whether to read on. */
+  /** Bytes of the buffer given last have been filled. Returns whether to read on. */
   private onRead(bytes: number): boolean {
-    this.owner.onBytes(SCRATCH.subarray(0, bytes), undefined)
+    if (this.#armed) this.#target?.filled(bytes)
+    else this.owner.onBytes(SCRATCH.subarray(0, bytes), undefined)
     return true
+  }
+
+  /** Where the next read goes: libuv keeps it until bytes come, or the socket is closed. */
+  private room(): Buffer {
+    const room = this.#target?.room()
+    this.#armed = room !== undefined
+    if (room === undefined) this.#target = undefined
+    return room ?? SCRATCH
   }
 }
 

@@ -1,5 +1,7 @@
 #include "session_object.h"
 
+#include <algorithm>
+
 #include "addon.h"
 #include "describe.h"
 
@@ -21,7 +23,9 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                       InstanceMethod<&SessionObject::Intact>("intact"),
                       InstanceMethod<&SessionObject::Statistics>("statistics"),
                       InstanceMethod<&SessionObject::Close>("close"),
-                      InstanceMethod<&SessionObject::Unmap>("unmap")});
+                      InstanceMethod<&SessionObject::Unmap>("unmap"),
+                      InstanceMethod<&SessionObject::Expose>("expose"),
+                      InstanceMethod<&SessionObject::Detach>("detach")});
 }
 
 Napi::Object SessionObject::Wrap(Napi::Env env, std::unique_ptr<Session> session) {
@@ -70,19 +74,6 @@ Napi::Value SessionObject::TakeControl(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), session_->parts().control.Release());
 }
 
-Napi::Value SessionObject::Memory(const Napi::CallbackInfo& info) {
-  if (memory_.IsEmpty()) {
-    auto mapping = std::make_unique<std::shared_ptr<Mapping>>(session_->parts().buffers);
-    const auto bytes = (*mapping)->bytes();
-    auto buffer = Napi::ArrayBuffer::New(
-        info.Env(), bytes.data(), bytes.size(),
-        [](Napi::BasicEnv, void*, std::shared_ptr<Mapping>* held) { delete held; },
-        mapping.release());
-    memory_ = Napi::Persistent(buffer);
-  }
-  return memory_.Value();
-}
-
 Napi::Value SessionObject::Describe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto description = Napi::Object::New(env);
@@ -95,6 +86,9 @@ Napi::Value SessionObject::Describe(const Napi::CallbackInfo& info) {
   description.Set("slices", session_->region().max_chain());
   description.Set("sliceHeaderBytes", static_cast<std::uint32_t>(layout::kSliceHeaderBytes));
   description.Set("maxSliceBytes", session_->region().max_payload());
+  // Against peers that know no budget: what the region can hold.
+  description.Set("budget", static_cast<double>(std::min<std::uint64_t>(
+                                session_->region().budget(), parts.buffers->bytes().size() / 2)));
   return description;
 }
 
@@ -106,15 +100,6 @@ Napi::Value SessionObject::Statistics(const Napi::CallbackInfo& info) {
 // close(): the session's memory stays mapped until unmap().
 Napi::Value SessionObject::Close(const Napi::CallbackInfo& info) {
   if (session_) Shut();
-  return info.Env().Undefined();
-}
-
-// Whoever still holds a view of the memory sees an empty one from here on.
-Napi::Value SessionObject::Unmap(const Napi::CallbackInfo& info) {
-  if (!memory_.IsEmpty()) {
-    memory_.Value().Detach();
-    memory_.Reset();
-  }
   return info.Env().Undefined();
 }
 

@@ -45,6 +45,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value Statistics(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Unmap(const Napi::CallbackInfo& info);
+  Napi::Value Expose(const Napi::CallbackInfo& info);
+  Napi::Value Detach(const Napi::CallbackInfo& info);
 
   void OnWakeUp();
   void Pump();

@@ -1,0 +1,77 @@
+import { markAsUntransferable } from 'node:worker_threads'
+import type { ShmSession } from './session.ts'
+
+const HELD: unique symbol = Symbol('shmesh.held')
+
+interface OwnMemory extends ArrayBuffer {
+  [HELD]?: HeldSlice | undefined
+}
+
+/** Buffers that were allocated and dropped without being written give their slices back. */
+const dropped = new FinalizationRegistry<HeldSlice>((held) => held.release())
+
+/**
+ * A slice of ours that is being filled. It ends once: sent with `Channel.writeHeld`, which gives it
+ * to the peer, or released.
+ */
+export class HeldSlice {
+  readonly session: ShmSession
+  /** Header offset. */
+  readonly slice: number
+  /** Its bytes in the session's memory; what they held before is still there. */
+  readonly view: Buffer
+  /** The memory user code sees it through. */
+  #exposed: OwnMemory | undefined
+  /** Sent or released. */
+  over = false
+
+  /** @internal */
+  constructor(session: ShmSession, slice: number, view: Buffer) {
+    this.session = session
+    this.slice = slice
+    this.view = view
+  }
+
+  /**
+   * The slice whose memory `buffer` begins with, when it came from `alloc` and has not been written.
+   *
+   * @internal
+   */
+  static of(buffer: Buffer): HeldSlice | undefined {
+    return buffer.byteOffset === 0 ? (buffer.buffer as OwnMemory)[HELD] : undefined
+  }
+
+  /** @internal For user code: empty once the slice is sent or released, whoever still holds it. */
+  expose(): Buffer {
+    const memory: OwnMemory = this.session.native.expose(this.view.byteOffset, this.view.length)
+    memory[HELD] = this
+    // Moved to another thread it would be out of our reach.
+    markAsUntransferable(memory)
+    dropped.register(memory, this, this)
+    this.#exposed = memory
+    return Buffer.from(memory)
+  }
+
+  /** @internal The peer has it. */
+  given(): void {
+    this.over = true
+    this.#hide()
+  }
+
+  /** Gives it back unsent. Idempotent. */
+  release(): void {
+    if (this.over) return
+    this.over = true
+    this.#hide()
+    if (!this.session.closed) this.session.native.release(this.slice)
+  }
+
+  #hide(): void {
+    const memory = this.#exposed
+    if (memory === undefined) return
+    this.#exposed = undefined
+    dropped.unregister(this)
+    memory[HELD] = undefined
+    this.session.native.detach(memory)
+  }
+}
