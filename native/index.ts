@@ -91,6 +91,8 @@ export interface NativeDescription {
   readonly budget: number
   /** Payload of the largest slice `hold` can give. */
   readonly maxSliceBytes: number
+  /** Process at the other end as the kernel reported it; 0 when it is not in our pid namespace. */
+  readonly peerPid: number
 }
 
 export interface ListStatistics {
@@ -134,6 +136,16 @@ export interface NativeStatistics {
   /** Events in the ring, not yet taken. */
   readonly sendBacklog: number
   readonly receiveBacklog: number
+  /** Events either ring has room for. */
+  readonly queueCapacity: number
+  /** The peer looks at its ring without being woken. */
+  readonly peerAwake: boolean
+  /** We do. */
+  readonly awake: boolean
+  /** Bytes of both regions, most of which were never touched, ... */
+  readonly mappedBytes: number
+  /** ... and those that take memory now, whoever touched them. */
+  readonly residentBytes: number
 }
 
 /** Accepts and dials on a thread of its own. */
@@ -153,17 +165,66 @@ export interface NativeDoorman {
 /**
  * @param fd of a client that speaks no shmipc, or -1; the callee closes it
  * @param errno not 0 when connect(2) failed: nobody listens
+ * @param inspects `fd` is of somebody who may ask what this process holds in shared memory, and does
  */
 export type OnArrival = (
   id: number,
   session: NativeSession | null,
   fd: number,
   error: string,
-  errno: number
+  errno: number,
+  inspects: boolean
 ) => void
+
+/** Shared memory, or a copy of it, in an open file: `bytes` of it, from `base` on. */
+export interface MemoryFile {
+  readonly fd: number
+  readonly base: number
+  readonly bytes: number
+}
+
+/** A slice is `unused` until its first use, `free` in the shared list, `pooled` with who allocates,
+ * `queued` in a ring, `sent` when received and not returned, or lent. */
+export type SliceState = 'unused' | 'free' | 'pooled' | 'queued' | 'sent'
+
+/** What a session's memory says about it, to somebody who is not its peer. */
+export interface MemoryImage {
+  /** Of a shmesh client's region, in hexadecimal. */
+  readonly epoch: string | null
+  /** Payload bytes either end may use; null when the client is not shmesh. */
+  readonly budget: number | null
+  /** Ascending payload; slices by state. */
+  readonly lists: readonly Readonly<Record<'payload' | 'capacity' | SliceState, number>>[]
+  /** Client to server, server to client; `events` by kind. */
+  readonly rings: readonly {
+    readonly capacity: number
+    readonly backlog: number
+    readonly consumerAwake: boolean
+    readonly events: Readonly<Record<string, number>>
+  }[]
+  /** Slices queued or sent, by list and stream; stream 0 when it is not known. */
+  readonly holders: readonly {
+    readonly list: number
+    readonly stream: number
+    readonly state: SliceState
+    readonly slices: number
+    readonly bytes: number
+  }[]
+  /** What should not be, a line each. */
+  readonly problems: readonly string[]
+}
 
 export interface Addon {
   readonly Doorman: new (onArrival: OnArrival) => NativeDoorman
+  /** @param shmesh the client is, as its regions' names tell */
+  inspectMemory(buffers: MemoryFile, queues: MemoryFile, shmesh: boolean): MemoryImage
+  /**
+   * Writes a copy into a file, sparse as the original: all of it, or headers without payloads.
+   * Returns why not, or ''.
+   */
+  copyImage(from: MemoryFile, to: number, base: number, all: boolean): string
+  /** Connects; returns who listens there, or an errno. The caller closes `fd`. */
+  dial(path: string): { readonly fd: number; readonly pid: number; readonly uid: number } | number
   /** Why this kernel has no sealed shared memory; empty when it has. */
   probe(): string
 }

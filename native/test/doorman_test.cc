@@ -60,6 +60,25 @@ TEST(AnHttpGuestIsHandedOverWithAllItSaid) {
   CHECK_EQ(guest.ReadText(12), "HTTP/1.1 200");
 }
 
+TEST(WhoAsksWhatIsInMemoryIsHandedOverWhenItIsOurUser) {
+  Hotel hotel;
+  hotel.Listen(1, "a");
+  Peer inspector = hotel.Dial("a");
+  inspector.Send(Bytes("inspect\n"));
+  auto arrivals = hotel.Await(1);
+  CHECK(arrivals[0].session == nullptr && !arrivals[0].plain);
+  Peer host(std::move(arrivals[0].inspector));
+  CHECK(host.Silent());
+  host.Send(Bytes("{}"));
+  CHECK_EQ(inspector.ReadText(2), "{}");
+  // Nothing else that begins so is meant.
+  for (const char* text : {"inspect", "inspect HTTP/1.1", "i"}) {
+    Peer guest = hotel.Dial("a");
+    guest.Send(Bytes(text));
+    CHECK(static_cast<bool>(hotel.Await(1)[0].plain));
+  }
+}
+
 TEST(EveryFirstByteButZeroIsHttps) {
   Hotel hotel;
   hotel.Listen(1, "a");

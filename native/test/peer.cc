@@ -83,16 +83,18 @@ std::string Peer::ReadText(std::size_t bytes) {
 }
 
 bool Peer::Silent() {
-  std::uint8_t byte = 0;
-  return PeekByte(socket_.get(), byte) == IoResult::kAgain;
+  char byte = 0;
+  std::size_t received = 0;
+  return Peek(socket_.get(), {&byte, 1}, received) == IoResult::kAgain;
 }
 
 void Peer::ExpectEnd() {
-  std::uint8_t byte = 0;
-  IoResult result = PeekByte(socket_.get(), byte);
+  char byte = 0;
+  std::size_t received = 0;
+  IoResult result = Peek(socket_.get(), {&byte, 1}, received);
   while (result == IoResult::kAgain) {
     WaitReadable();
-    result = PeekByte(socket_.get(), byte);
+    result = Peek(socket_.get(), {&byte, 1}, received);
   }
   CHECK_EQ(result, IoResult::kClosed);
 }

@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -20,6 +22,8 @@ namespace {
 constexpr int kMaxAcceptsPerTurn = 64;
 constexpr std::chrono::milliseconds kDescriptorPause{100};
 constexpr std::chrono::milliseconds kRedialPause{10};
+// What `shmesh inspect` says, in one write. No HTTP method is written in small letters.
+constexpr std::string_view kInspectLine = "inspect\n";
 
 // Accepted and unfinished at a time; more wait in the listeners' backlogs. Of the descriptors of
 // this process they may hold a quarter.
@@ -234,13 +238,18 @@ void Doorman::Accept(Listener& listener) {
 
 bool Doorman::Advance(Guest& guest, bool timed_out) {
   if (!guest.handshake) {
-    std::uint8_t first = 0;
-    const IoResult result = PeekByte(guest.socket.get(), first);
+    std::array<char, kInspectLine.size()> first{};
+    std::size_t received = 0;
+    const IoResult result = Peek(guest.socket.get(), first, received);
     if (result == IoResult::kAgain && !timed_out) return false;
     if (result == IoResult::kClosed || result == IoResult::kFailed) return true;
+    if (std::string_view(first.data(), received) == kInspectLine) {
+      AdmitInspector(guest);
+      return true;
+    }
     // A shmipc length starts with a zero byte, and a shmipc client speaks first and at once. Who
     // says anything else, or nothing yet, is HTTP's to serve, with HTTP's deadlines.
-    if (result == IoResult::kAgain || first != 0) {
+    if (result == IoResult::kAgain || first[0] != 0) {
       Arrival arrival;
       arrival.id = guest.id;
       arrival.plain = std::move(guest.socket);
@@ -271,6 +280,19 @@ bool Doorman::Advance(Guest& guest, bool timed_out) {
       return true;
   }
   return true;
+}
+
+void Doorman::AdmitInspector(Guest& guest) {
+  const auto who = ReadPeerCredentials(guest.socket.get());
+  if (!who || (who->uid != 0 && who->uid != geteuid())) return;
+  std::array<std::byte, kInspectLine.size()> line{};
+  std::size_t received = 0;
+  std::vector<UniqueFd> fds;
+  if (Receive(guest.socket.get(), line, received, fds) != IoResult::kDone) return;
+  Arrival arrival;
+  arrival.id = guest.id;
+  arrival.inspector = std::move(guest.socket);
+  Deliver(std::move(arrival));
 }
 
 void Doorman::Finish(Guest& guest) {

@@ -17,11 +17,12 @@
 
 namespace shm {
 
-// What came of a connection: exactly one of `session`, `plain` and `error` is set.
+// What came of a connection: exactly one of `session`, `plain`, `inspector` and `error` is set.
 struct Arrival {
   std::uint32_t id = 0;  // of the Listen or Connect it answers
   std::unique_ptr<Session> session;
   UniqueFd plain;     // a client that does not speak shmipc: its first byte is still in the socket
+  UniqueFd inspector;  // somebody who may, asks what this process holds in shared memory
   std::string error;  // why there is no session
   int connect_errno = 0;  // set when nobody listens: the peer, not the handshake, is the reason
 };
@@ -90,6 +91,8 @@ class Doorman {
   void Accept(Listener& listener);
   // True when the guest is done with.
   bool Advance(Guest& guest, bool timed_out);
+  // To its own user and to root only: others see their connection close.
+  void AdmitInspector(Guest& guest);
   void Finish(Guest& guest);
   void Deliver(Arrival arrival);
   void Wake() noexcept;

@@ -119,6 +119,10 @@ std::int64_t EventQueue::Backlog() const noexcept {
 
 bool EventQueue::overwritten() const noexcept { return Used() > capacity_; }
 
+bool EventQueue::consumer_awake() const noexcept {
+  return LoadRelaxed<std::uint32_t>(ring_ + kRingWorking) != 0;
+}
+
 std::byte* EventQueue::Slot(std::uint64_t position) const noexcept {
   return ring_ + kRingHeaderBytes + position % capacity_ * kElementBytes;
 }

@@ -58,6 +58,8 @@ class EventQueue {
 
   // Events in the ring; 0 when overwritten.
   std::int64_t Backlog() const noexcept;
+  // Whether who pushes need not wake who pops.
+  bool consumer_awake() const noexcept;
   // The counters hold values no peer could have written: such a ring looks full for ever.
   bool overwritten() const noexcept;
   std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(capacity_); }

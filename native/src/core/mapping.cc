@@ -113,6 +113,13 @@ std::shared_ptr<Mapping> Mapping::Map(UniqueFd fd, std::size_t bytes, std::strin
 Mapping::Mapping(UniqueFd fd, std::span<std::byte> bytes) noexcept
     : fd_(std::move(fd)), bytes_(bytes) {}
 
+std::uint64_t Mapping::ResidentBytes() const noexcept {
+  struct stat status {};
+  constexpr std::uint64_t kBlockBytes = 512;
+  return fstat(fd_.get(), &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * kBlockBytes
+                                        : 0;
+}
+
 Mapping::~Mapping() {
   guard_.reset();
   munmap(bytes_.data(), bytes_.size());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -52,6 +53,8 @@ class Mapping {
   bool sealed() const noexcept { return guard_ == nullptr; }
   // The peer cut off memory we have touched since: what was read there is not what the peer wrote.
   bool truncated() const noexcept { return guard_ != nullptr && guard_->tripped(); }
+  // Bytes of it that take memory now.
+  std::uint64_t ResidentBytes() const noexcept;
 
  private:
   Mapping(UniqueFd fd, std::span<std::byte> bytes) noexcept;

@@ -55,10 +55,19 @@ int AcceptUnix(int listener) noexcept {
   return fd < 0 ? -errno : fd;
 }
 
-IoResult PeekByte(int fd, std::uint8_t& byte) noexcept {
-  const ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (got == 1) return IoResult::kDone;
-  return got == 0 ? IoResult::kClosed : FromErrno();
+IoResult Peek(int fd, std::span<char> bytes, std::size_t& received) noexcept {
+  received = 0;
+  const ssize_t got = recv(fd, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (got <= 0) return got == 0 ? IoResult::kClosed : FromErrno();
+  received = static_cast<std::size_t>(got);
+  return IoResult::kDone;
+}
+
+std::optional<PeerCredentials> ReadPeerCredentials(int fd) noexcept {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return std::nullopt;
+  return PeerCredentials{credentials.pid, credentials.uid};
 }
 
 IoResult SendAll(int fd, std::span<const std::byte> bytes, std::span<const int> fds) noexcept {

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,8 +26,15 @@ int AcceptUnix(int listener) noexcept;
 // kTruncated: descriptors were sent that this process has no room for.
 enum class IoResult : std::uint8_t { kDone, kAgain, kClosed, kFailed, kTruncated };
 
-// The first byte in the socket, which stays there. kClosed at end of stream.
-IoResult PeekByte(int fd, std::uint8_t& byte) noexcept;
+// The first bytes in the socket, which stay there; `received` of them. kClosed at end of stream.
+IoResult Peek(int fd, std::span<char> bytes, std::size_t& received) noexcept;
+
+// Who connected, or who listens where we connected to. `pid` is 0 outside our pid namespace.
+struct PeerCredentials {
+  pid_t pid;
+  uid_t uid;
+};
+std::optional<PeerCredentials> ReadPeerCredentials(int fd) noexcept;
 
 // Sends all of `bytes`, with `fds` attached to the first of them. The handshake's messages are far
 // smaller than a socket buffer: a short write means the peer floods us and is kFailed.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "doorman_object.h"
+#include "inspect.h"
 #include "session_object.h"
 
 namespace shm {
@@ -22,6 +23,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
     : turn_(std::make_shared<Turn>(env)),
       session_constructor_(Napi::Persistent(SessionObject::Define(env))) {
   exports.Set("Doorman", DoormanObject::Define(env));
+  DefineInspection(env, exports);
   exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
 }
 

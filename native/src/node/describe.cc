@@ -55,6 +55,12 @@ Napi::Object DescribeSession(Napi::Env env, Session& session) {
   out.Set("ringFull", number(counters.ring_full));
   out.Set("sendBacklog", number(session.send_queue().Backlog()));
   out.Set("receiveBacklog", number(session.receive_queue().Backlog()));
+  out.Set("queueCapacity", number(session.send_queue().capacity()));
+  out.Set("peerAwake", session.send_queue().consumer_awake());
+  out.Set("awake", session.receive_queue().consumer_awake());
+  const SessionParts& parts = session.parts();
+  out.Set("mappedBytes", number(parts.buffers->bytes().size() + parts.queues->bytes().size()));
+  out.Set("residentBytes", number(parts.buffers->ResidentBytes() + parts.queues->ResidentBytes()));
   return out;
 }
 

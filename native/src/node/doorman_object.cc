@@ -26,7 +26,7 @@ Napi::Function DoormanObject::Define(Napi::Env env) {
                       InstanceMethod<&DoormanObject::Unref>("unref")});
 }
 
-// new Doorman(onArrival(id, session | null, fd, error, errno))
+// new Doorman(onArrival(id, session | null, fd, error, errno, inspects))
 DoormanObject::DoormanObject(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
       turn_(info.Env().GetInstanceData<Addon>()->turn()),
@@ -104,13 +104,16 @@ void DoormanObject::Deliver(Arrival arrival) {
   } catch (const Napi::Error&) {
     return;  // the thread is being terminated
   }
+  const bool inspects = static_cast<bool>(arrival.inspector);
+  UniqueFd& fd = inspects ? arrival.inspector : arrival.plain;
   const bool called = CallScript(
       env, Value(), on_arrival_.Value(),
-      {Napi::Number::New(env, arrival.id), session, Napi::Number::New(env, arrival.plain.get()),
-       Napi::String::New(env, arrival.error), Napi::Number::New(env, arrival.connect_errno)},
+      {Napi::Number::New(env, arrival.id), session, Napi::Number::New(env, fd.get()),
+       Napi::String::New(env, arrival.error), Napi::Number::New(env, arrival.connect_errno),
+       Napi::Boolean::New(env, inspects)},
       true);
   // The descriptor is the callee's.
-  if (called) (void)arrival.plain.Release();
+  if (called) (void)fd.Release();
 }
 
 }  // namespace shm

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "addon.h"
+#include "core/unix_socket.h"
 #include "describe.h"
 
 namespace shm {
@@ -89,6 +90,8 @@ Napi::Value SessionObject::Describe(const Napi::CallbackInfo& info) {
   // Against peers that know no budget: what the region can hold.
   description.Set("budget", static_cast<double>(std::min<std::uint64_t>(
                                 session_->region().budget(), parts.buffers->bytes().size() / 2)));
+  const auto peer = ReadPeerCredentials(parts.control.get());
+  description.Set("peerPid", peer ? static_cast<double>(peer->pid) : 0);
   return description;
 }
 
