@@ -5,6 +5,13 @@ import type { Loan, SliceRef } from './slice-ref.ts'
 /** Of what the peer may allocate, what undelivered bytes may occupy; beyond it they are copied out. */
 const MAX_KEPT_SHARE = 1 / 2
 
+export interface BorrowedSlicesOwner {
+  /** All slices of a lent message have been released. */
+  onLoanRead(loan: Loan): void
+  /** The session is over, and nobody reads its memory any more. */
+  onUnmapped(): void
+}
+
 /**
  * The peer's slices that this end has received and not given back. While the session lives a slice
  * that is let go returns at once; after its end the mapping goes when the last lease does.
@@ -12,7 +19,7 @@ const MAX_KEPT_SHARE = 1 / 2
 export class BorrowedSlices {
   readonly #native: NativeSession
   readonly #maxKeptBytes: number
-  readonly #onLoanRead: (loan: Loan) => void
+  readonly #owner: BorrowedSlicesOwner
   /** Slices whose views are with a consumer. */
   #leases = 0
   /** Bytes that wait in shared memory for their owners to read on. */
@@ -20,10 +27,10 @@ export class BorrowedSlices {
   #ended = false
 
   /** @param budget payload bytes the peer may allocate */
-  constructor(native: NativeSession, budget: number, onLoanRead: (loan: Loan) => void) {
+  constructor(native: NativeSession, budget: number, owner: BorrowedSlicesOwner) {
     this.#native = native
     this.#maxKeptBytes = budget * MAX_KEPT_SHARE
-    this.#onLoanRead = onLoanRead
+    this.#owner = owner
   }
 
   get leases(): number {
@@ -56,7 +63,7 @@ export class BorrowedSlices {
   returned(slice: SliceRef): void {
     this.#leases--
     if (!this.#ended) this.release(slice)
-    else if (this.#leases === 0) this.#native.unmap()
+    else if (this.#leases === 0) this.#unmap()
   }
 
   /** Gives a slice back that no lease is about. */
@@ -67,12 +74,17 @@ export class BorrowedSlices {
       return
     }
     this.#native.release(slice.slice)
-    if (--slice.loan.left === 0) this.#onLoanRead(slice.loan)
+    if (--slice.loan.left === 0) this.#owner.onLoanRead(slice.loan)
   }
 
   /** The session is over. Views that are still being read keep the memory mapped. */
   end(): void {
     this.#ended = true
-    if (this.#leases === 0) this.#native.unmap()
+    if (this.#leases === 0) this.#unmap()
+  }
+
+  #unmap(): void {
+    this.#native.unmap()
+    this.#owner.onUnmapped()
   }
 }

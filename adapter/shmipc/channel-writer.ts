@@ -106,6 +106,21 @@ export class ChannelWriter {
     return this.length <= HIGH_WATER_BYTES
   }
 
+  /** Bytes that may be sent now. */
+  get credit(): number {
+    return this.#credit
+  }
+
+  /** Bytes sent and not credited. */
+  get unacknowledged(): number {
+    return this.#outstanding
+  }
+
+  /** It sends by the socket. */
+  get fellBack(): boolean {
+    return this.#fallback
+  }
+
   end(): void {
     if (this.#stopped) return
     this.#ending = true
@@ -287,6 +302,7 @@ export class ChannelWriter {
     if (now - this.#waitingSince >= FALLBACK_AFTER_MS) {
       this.#waitingSince = 0
       this.#fallback = true
+      this.#session.fellBack()
       return false
     }
     this.#session.waiters.wait(this.#continue)

@@ -4,8 +4,12 @@ import type { HeldSlice } from './held-slice.ts'
 import { Inbox } from './inbox.ts'
 import type { Lease, Lender } from './lease.ts'
 import type { ShmSession } from './session.ts'
+import type { StreamStatistics } from './session-statistics.ts'
 import type { SliceRef } from './slice-ref.ts'
 import { Status } from './status.ts'
+
+/** By the directions that have ended: the peer's, ours. */
+const STATES = ['open', 'ended by peer', 'ended by us', 'ended'] as const
 
 /** Who a channel tells what arrives. Called from within the event loop's turn that brought it. */
 export interface ChannelOwner {
@@ -51,6 +55,9 @@ export class Channel implements Lender {
   /** The sender returns to the ring when all is credited: give credit at once. */
   #peerFellBack = false
   #fallbackReceived = 0
+  #slicesReceived = 0
+  /** Slices whose views are with the owner. */
+  #leases = 0
   #peerEnded = false
   #weEnded = false
   #shut = false
@@ -146,8 +153,33 @@ export class Channel implements Lender {
     this.#inbox.resume()
   }
 
+  statistics(): StreamStatistics {
+    const writer = this.#writer
+    return {
+      id: this.id,
+      state: STATES[Number(this.#peerEnded) + 2 * Number(this.#weEnded)]!,
+      transport: writer.fellBack ? 'fallback' : 'shm',
+      bytesRead: this.bytesRead,
+      bytesWritten: writer.bytesWritten,
+      fallbackBytes: this.fallbackBytes,
+      waitingToRead: this.#inbox.bytes,
+      waitingToWrite: writer.length,
+      credit: this.session.peer === 'shmesh' ? writer.credit : null,
+      unacknowledged: writer.unacknowledged,
+      slicesReceived: this.#slicesReceived,
+      slicesHeld: this.#leases + this.#inbox.slices
+    }
+  }
+
+  /** @internal For the owner to read; it ends with `returned`. */
+  lend(view: Buffer, slice: SliceRef): Lease {
+    this.#leases++
+    return this.session.lend(this, slice, view)
+  }
+
   /** @internal A message, or a part of it, as it lies in shared memory. */
   onView(view: Buffer, slice: SliceRef): void {
+    this.#slicesReceived++
     this.bytesRead += view.length
     this.#peerFellBack = false
     if (this.#shut || this.#peerEnded) this.session.release(slice)
@@ -167,6 +199,7 @@ export class Channel implements Lender {
 
   /** @internal A lease ended. */
   returned(slice: SliceRef, bytes: number): void {
+    this.#leases--
     this.session.returned(slice)
     this.consumed(bytes)
   }

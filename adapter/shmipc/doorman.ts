@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs'
 import type { Addon, NativeDoorman, NativeSession } from '../../native/index.ts'
 import { ShmError } from '../errors.ts'
+import { answerInspector } from './inspection.ts'
 
 /** What becomes of the connections a listener accepts. */
 export interface Guests {
@@ -28,9 +29,10 @@ class Doorman {
   #lastId = 0
 
   constructor(addon: Addon) {
-    this.#native = new addon.Doorman((id, session, fd, reason, errno) =>
-      this.#onArrival(id, session, fd, reason, errno)
-    )
+    this.#native = new addon.Doorman((id, session, fd, reason, errno, inspects) => {
+      if (inspects) answerInspector(fd)
+      else this.#onArrival(id, session, fd, reason, errno)
+    })
   }
 
   /** Returns a function that stops listening, or the errno of a failed bind. */

@@ -67,6 +67,16 @@ export class Inbox {
     this.#deliverPending()
   }
 
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.#pending.reduce((sum, { used }) => sum + used, 0)
+  }
+
+  /** Slices they wait in. */
+  get slices(): number {
+    return this.#pending.reduce((sum, { slice }) => sum + (slice === undefined ? 0 : 1), 0)
+  }
+
   /** Nothing waits in shared memory after this. */
   copyOut(): void {
     const pending = this.#pending.splice(0)
@@ -150,7 +160,7 @@ export class Inbox {
       }
       if (!channel.session.native.intact()) return
     }
-    const lease = slice === undefined ? undefined : channel.session.lend(channel, slice, chunk)
+    const lease = slice === undefined ? undefined : channel.lend(chunk, slice)
     this.#delivering = true
     try {
       channel.owner.onBytes(chunk, lease)

@@ -1,5 +1,7 @@
 import type { NativeStatistics } from '../../native/index.ts'
-import type { ShmSession } from './session.ts'
+
+/** Why messages went by the session's socket instead of shared memory. */
+export type FallbackReason = 'noSlices' | 'ringFull'
 
 export interface SessionStatistics extends Partial<NativeStatistics> {
   readonly path: string
@@ -12,30 +14,71 @@ export interface SessionStatistics extends Partial<NativeStatistics> {
   readonly memoryBytes: number
   /** Slices that are somewhere between allocation and return: 0 when nothing is on the way. */
   readonly slicesInUse: number
-  /** Messages this end sent by the session's socket because no slice was free. */
+  /** Messages this end sent by the session's socket instead of shared memory. */
   readonly fallbackMessages: number
   readonly fallbackBytes: number
+  /** How often a stream turned to the socket, by what was short. */
+  readonly fallbacks: Readonly<Record<FallbackReason, number>>
+  /** Views of shared memory that consumers of ours are reading. */
+  readonly leases: number
+  /** Bytes that wait in shared memory for their streams to read on. */
+  readonly keptBytes: number
 }
 
+export interface StreamStatistics {
+  readonly id: number
+  /** Which directions have ended: `open`, `ended by peer`, `ended by us`, `ended`. */
+  readonly state: 'open' | 'ended by peer' | 'ended by us' | 'ended'
+  /** `fallback`: it sends by the session's socket until all of that is read. */
+  readonly transport: 'shm' | 'fallback'
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  /** Bytes, both directions, that travelled by the session's socket. */
+  readonly fallbackBytes: number
+  /** Bytes that arrived and that its owner has not taken. */
+  readonly waitingToRead: number
+  /** Bytes taken from its owner and not yet in shared memory. */
+  readonly waitingToWrite: number
+  /** Bytes it may send before the peer gives credit; null towards plain shmipc, which has none. */
+  readonly credit: number | null
+  /** Bytes sent that the peer has not acknowledged. */
+  readonly unacknowledged: number
+  /** Slices of the peer's that came for it, ... */
+  readonly slicesReceived: number
+  /** ... and those of them that are not returned. */
+  readonly slicesHeld: number
+}
+
+/** One session, for `shmesh inspect`. */
+export interface SessionReport extends SessionStatistics {
+  /** Process at the other end; 0 when the kernel did not say. */
+  readonly peerPid: number
+  readonly ageMs: number
+  readonly perStream: readonly StreamStatistics[]
+}
+
+/** What a session counts itself. @internal */
+export type OwnCounts = Pick<
+  SessionStatistics,
+  | 'path'
+  | 'role'
+  | 'peer'
+  | 'closed'
+  | 'streams'
+  | 'memoryBytes'
+  | 'fallbackMessages'
+  | 'fallbackBytes'
+  | 'fallbacks'
+  | 'leases'
+  | 'keptBytes'
+>
+
 /** @internal */
-export function reportSession(
-  session: ShmSession,
-  fallbackMessages: number,
-  fallbackBytes: number
+export function withNative(
+  own: OwnCounts,
+  native: NativeStatistics | undefined
 ): SessionStatistics {
-  const native = session.native.statistics()
   let slicesInUse = 0
   for (const list of native?.lists ?? []) slicesInUse += list.held + list.lent + list.borrowed
-  return {
-    path: session.path,
-    role: session.role,
-    peer: session.peer,
-    closed: session.closed,
-    streams: session.streams,
-    memoryBytes: session.memory.length,
-    slicesInUse,
-    fallbackMessages,
-    fallbackBytes,
-    ...native
-  }
+  return { ...own, slicesInUse, ...native }
 }

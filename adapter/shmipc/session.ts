@@ -6,8 +6,14 @@ import { BorrowedSlices } from './borrowed-slices.ts'
 import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
 import { HeldSlice } from './held-slice.ts'
+import { forgetSession, registerSession } from './inspection.ts'
 import type { Lease } from './lease.ts'
-import { reportSession, type SessionStatistics } from './session-statistics.ts'
+import {
+  type FallbackReason,
+  type SessionReport,
+  type SessionStatistics,
+  withNative
+} from './session-statistics.ts'
 import type { SharedBody, SharedChain } from './shared-body.ts'
 import { Signals } from './signals.ts'
 import type { Loan, SliceRef } from './slice-ref.ts'
@@ -82,6 +88,9 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   readonly #lent = new Map<number, [body: SharedBody, chain: SharedChain]>()
   #fallbackMessages = 0
   #fallbackBytes = 0
+  readonly #fallbacks = { noSlices: 0, ringFull: 0 }
+  readonly #peerPid: number
+  readonly #openedAt = performance.now()
 
   /**
    * @internal Sessions are made by `connect` and `listen`.
@@ -105,9 +114,11 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.spans = new Uint32Array(2 * description.slices)
     this.waiters = new SliceWaiters()
     this.#signals = new Signals(native, this.waiters, () => this.#checkEmpty())
-    this.#borrowed = new BorrowedSlices(native, description.budget, ({ stream, first }) =>
-      this.signal(stream, Status.lendDone, first)
-    )
+    this.#peerPid = description.peerPid
+    this.#borrowed = new BorrowedSlices(native, description.budget, {
+      onLoanRead: ({ stream, first }) => this.signal(stream, Status.lendDone, first),
+      onUnmapped: () => forgetSession(this)
+    })
     this.#control = new ControlChannel(native.takeControl(), {
       beforeMessage: () => native.poll(),
       onPolling: () => native.poll(),
@@ -124,7 +135,13 @@ export class ShmSession extends EventEmitter<SessionEvents> {
       (reason) => this.destroy(new ProtocolError(`the peer corrupted the session: ${reason}`)),
       () => this.#control.sendPolling()
     )
-    publishSessionOpen({ path, role: this.role, memoryBytes: this.memory.length })
+    registerSession(this)
+    publishSessionOpen({
+      path,
+      role: this.role,
+      memoryBytes: this.memory.length,
+      peerPid: description.peerPid
+    })
   }
 
   get closed(): boolean {
@@ -194,7 +211,37 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   }
 
   statistics(): SessionStatistics {
-    return reportSession(this, this.#fallbackMessages, this.#fallbackBytes)
+    const own = {
+      path: this.path,
+      role: this.role,
+      peer: this.peer,
+      closed: this.#ended,
+      streams: this.#channels.size,
+      memoryBytes: this.memory.length,
+      fallbackMessages: this.#fallbackMessages,
+      fallbackBytes: this.#fallbackBytes,
+      fallbacks: { ...this.#fallbacks },
+      leases: this.#borrowed.leases,
+      keptBytes: this.#borrowed.keptBytes
+    }
+    return withNative(own, this.native.statistics())
+  }
+
+  /** {@link statistics}, and those of each stream. */
+  report(): SessionReport {
+    return {
+      ...this.statistics(),
+      peerPid: this.#peerPid,
+      ageMs: Math.round(performance.now() - this.#openedAt),
+      perStream: [...this.#channels.values()].map((channel) => channel.statistics())
+    }
+  }
+
+  /** @internal A stream turns to the socket. */
+  fellBack(): void {
+    const { sendBacklog = 0, queueCapacity = 0 } = this.native.statistics() ?? {}
+    const reason: FallbackReason = sendBacklog >= queueCapacity ? 'ringFull' : 'noSlices'
+    this.#fallbacks[reason]++
   }
 
   /**
