@@ -7,110 +7,104 @@
 namespace shm {
 
 // allocate(bytes): spans received; [payload offset, bytes] of each in the spans array.
-Napi::Value SessionObject::Allocate(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_) return Napi::Number::New(env, 0);
+napi_value SessionObject::Allocate(const MessageCall& call) {
+  if (!session_) return call.Number(0);
   Abandon();
-  if (session_->Allocate(info[0].As<Napi::Number>().Uint32Value(), spans_) < 0) {
+  if (session_->Allocate(call.Word(0), spans_) < 0) {
     spans_.clear();
     Corrupt();
-    return Napi::Number::New(env, 0);
+    return call.Number(0);
   }
   for (std::size_t i = 0; i < spans_.size(); i++) {
     span_words_[2 * i] = spans_[i].payload();
     span_words_[2 * i + 1] = spans_[i].bytes;
   }
-  return Napi::Number::New(env, static_cast<double>(spans_.size()));
+  return call.Number(static_cast<std::int64_t>(spans_.size()));
 }
 
 // send(stream): publishes the slices of the last allocate, with the bytes the spans array says.
 // False when the ring is full; they are freed then.
-Napi::Value SessionObject::Send(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_ || spans_.empty()) return Napi::Boolean::New(env, false);
+napi_value SessionObject::Send(const MessageCall& call) {
+  if (!session_ || spans_.empty()) return call.Boolean(false);
   for (std::size_t i = 0; i < spans_.size(); i++) spans_[i].bytes = span_words_[2 * i + 1];
-  const bool sent = session_->Send(info[0].As<Napi::Number>().Uint32Value(), spans_);
+  const bool sent = session_->Send(call.Word(0), spans_);
   if (sent) spans_.clear();
   Abandon();
   if (sent) Published();
-  return Napi::Boolean::New(env, sent);
+  return call.Boolean(sent);
 }
 
 // hold(bytes): the header offset of one slice with room for as many, 0 when none is to be had.
-Napi::Value SessionObject::Hold(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_) return Napi::Number::New(env, 0);
-  const std::uint32_t slice = session_->Hold(info[0].As<Napi::Number>().Uint32Value());
+napi_value SessionObject::Hold(const MessageCall& call) {
+  if (!session_) return call.Number(0);
+  const std::uint32_t slice = session_->Hold(call.Word(0));
   if (slice == 0 && session_->corrupt()) Corrupt();
-  return Napi::Number::New(env, slice);
+  return call.Number(slice);
 }
 
 // sendHeld(stream, status, count): publishes `count` held slices, [slice, bytes] of each in the
 // spans array. False when the ring is full; they are still held then.
-Napi::Value SessionObject::SendHeld(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_) return Napi::Boolean::New(env, false);
-  const std::size_t count = info[2].As<Napi::Number>().Uint32Value();
+napi_value SessionObject::SendHeld(const MessageCall& call) {
+  if (!session_) return call.Boolean(false);
+  const std::size_t count = call.Word(2);
   held_.clear();
   for (std::size_t i = 0; i < std::min(count, span_words_.size() / 2); i++) {
     held_.push_back({span_words_[2 * i], span_words_[2 * i + 1]});
   }
-  const auto status = static_cast<Status>(info[1].As<Napi::Number>().Uint32Value());
-  const Sent sent = session_->SendHeld(info[0].As<Napi::Number>().Uint32Value(), status, held_);
+  const auto status = static_cast<Status>(call.Word(1));
+  const Sent sent = session_->SendHeld(call.Word(0), status, held_);
   if (sent == Sent::kMisused) {
-    throw Napi::Error::New(env, "sent slices that are not held, are lent, or hold fewer bytes");
+    throw Napi::Error::New(call.env(), "sent slices that are not held, are lent, or hold fewer bytes");
   }
   if (sent == Sent::kYes) Published();
-  return Napi::Boolean::New(env, sent == Sent::kYes);
+  return call.Boolean(sent == Sent::kYes);
 }
 
 // write(stream, bytes, offset, length): allocates, copies and publishes. Returns the bytes taken:
 // fewer than asked, or 0, when slices are short or the ring is full.
-Napi::Value SessionObject::Write(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_) return Napi::Number::New(env, 0);
+napi_value SessionObject::Write(const MessageCall& call) {
+  if (!session_) return call.Number(0);
   std::uint8_t* data = nullptr;
-  napi_get_typedarray_info(env, info[1], nullptr, nullptr, reinterpret_cast<void**>(&data), nullptr,
+  napi_get_typedarray_info(call.env(), call[1], nullptr, nullptr, reinterpret_cast<void**>(&data), nullptr,
                            nullptr);
-  const std::uint32_t offset = info[2].As<Napi::Number>().Uint32Value();
-  const std::uint32_t length = info[3].As<Napi::Number>().Uint32Value();
+  const std::uint32_t offset = call.Word(2);
+  const std::uint32_t length = call.Word(3);
   Abandon();
   const std::int64_t covered = session_->Allocate(length, spans_);
   if (covered < 0) {
     Corrupt();
-    return Napi::Number::New(env, 0);
+    return call.Number(0);
   }
-  if (covered == 0) return Napi::Number::New(env, 0);
+  if (covered == 0) return call.Number(0);
   const std::uint8_t* from = data + offset;
   std::byte* region = session_->parts().buffers->bytes().data();
   for (const SliceSpan& span : spans_) {
     std::memcpy(region + span.payload(), from, span.bytes);
     from += span.bytes;
   }
-  const bool sent = session_->Send(info[0].As<Napi::Number>().Uint32Value(), spans_);
+  const bool sent = session_->Send(call.Word(0), spans_);
   if (sent) spans_.clear();
   Abandon();
-  if (!sent) return Napi::Number::New(env, 0);
+  if (!sent) return call.Number(0);
   Published();
-  return Napi::Number::New(env, static_cast<double>(covered));
+  return call.Number(covered);
 }
 
 // signal(stream, status, value): false when the ring is full.
-Napi::Value SessionObject::Signal(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!session_) return Napi::Boolean::New(env, true);
-  const bool sent = session_->Signal(info[0].As<Napi::Number>().Uint32Value(),
-                                     static_cast<Status>(info[1].As<Napi::Number>().Uint32Value()),
-                                     info[2].As<Napi::Number>().Uint32Value());
+napi_value SessionObject::Signal(const MessageCall& call) {
+  if (!session_) return call.Boolean(true);
+  const bool sent = session_->Signal(call.Word(0),
+                                     static_cast<Status>(call.Word(1)),
+                                     call.Word(2));
   if (sent) Published();
-  return Napi::Boolean::New(env, sent);
+  return call.Boolean(sent);
 }
 
-Napi::Value SessionObject::Release(const Napi::CallbackInfo& info) {
-  if (session_ && !session_->Release(info[0].As<Napi::Number>().Uint32Value())) {
-    throw Napi::Error::New(info.Env(), "released a slice that is not held");
+napi_value SessionObject::Release(const MessageCall& call) {
+  if (session_ && !session_->Release(call.Word(0))) {
+    throw Napi::Error::New(call.env(), "released a slice that is not held");
   }
-  return info.Env().Undefined();
+  return call.Nothing();
 }
 
 // intact(): whether bytes copied out of the memory were the peer's.

@@ -13,13 +13,6 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                       InstanceMethod<&SessionObject::TakeControl>("takeControl"),
                       InstanceMethod<&SessionObject::Memory>("memory"),
                       InstanceMethod<&SessionObject::Describe>("describe"),
-                      InstanceMethod<&SessionObject::Allocate>("allocate"),
-                      InstanceMethod<&SessionObject::Send>("send"),
-                      InstanceMethod<&SessionObject::Hold>("hold"),
-                      InstanceMethod<&SessionObject::SendHeld>("sendHeld"),
-                      InstanceMethod<&SessionObject::Write>("write"),
-                      InstanceMethod<&SessionObject::Signal>("signal"),
-                      InstanceMethod<&SessionObject::Release>("release"),
                       InstanceMethod<&SessionObject::Poll>("poll"),
                       InstanceMethod<&SessionObject::Intact>("intact"),
                       InstanceMethod<&SessionObject::Statistics>("statistics"),
@@ -35,6 +28,13 @@ Napi::Object SessionObject::Wrap(Napi::Env env, std::unique_ptr<Session> session
   SessionObject* self = Unwrap(object);
   self->session_ = std::move(session);
   self->turn_ = addon->turn();
+  DefineMessageCall<SessionObject, &SessionObject::Allocate>(object, self, "allocate");
+  DefineMessageCall<SessionObject, &SessionObject::Send>(object, self, "send");
+  DefineMessageCall<SessionObject, &SessionObject::Hold>(object, self, "hold");
+  DefineMessageCall<SessionObject, &SessionObject::SendHeld>(object, self, "sendHeld");
+  DefineMessageCall<SessionObject, &SessionObject::Write>(object, self, "write");
+  DefineMessageCall<SessionObject, &SessionObject::Signal>(object, self, "signal");
+  DefineMessageCall<SessionObject, &SessionObject::Release>(object, self, "release");
   return object;
 }
 

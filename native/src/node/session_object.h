@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/session.h"
+#include "message_call.h"
 #include "turn.h"
 
 namespace shm {
@@ -33,13 +34,6 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value TakeControl(const Napi::CallbackInfo& info);
   Napi::Value Memory(const Napi::CallbackInfo& info);
   Napi::Value Describe(const Napi::CallbackInfo& info);
-  Napi::Value Allocate(const Napi::CallbackInfo& info);
-  Napi::Value Send(const Napi::CallbackInfo& info);
-  Napi::Value Hold(const Napi::CallbackInfo& info);
-  Napi::Value SendHeld(const Napi::CallbackInfo& info);
-  Napi::Value Write(const Napi::CallbackInfo& info);
-  Napi::Value Signal(const Napi::CallbackInfo& info);
-  Napi::Value Release(const Napi::CallbackInfo& info);
   Napi::Value Poll(const Napi::CallbackInfo& info);
   Napi::Value Intact(const Napi::CallbackInfo& info);
   Napi::Value Statistics(const Napi::CallbackInfo& info);
@@ -47,6 +41,15 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value Unmap(const Napi::CallbackInfo& info);
   Napi::Value Expose(const Napi::CallbackInfo& info);
   Napi::Value Detach(const Napi::CallbackInfo& info);
+
+  // Per message.
+  napi_value Allocate(const MessageCall& call);
+  napi_value Send(const MessageCall& call);
+  napi_value Hold(const MessageCall& call);
+  napi_value SendHeld(const MessageCall& call);
+  napi_value Write(const MessageCall& call);
+  napi_value Signal(const MessageCall& call);
+  napi_value Release(const MessageCall& call);
 
   void OnWakeUp();
   void Pump();
