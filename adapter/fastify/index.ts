@@ -6,8 +6,10 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { HttpConnections, ServerConnections } from '../http1/index.ts'
 import { listen, type SessionStatistics, type ShmListener } from '../shmipc/index.ts'
+import { bufferParser } from './buffer-parser.ts'
 import { resolveOptions, type ShmPluginOptions } from './options.ts'
 
+export type { BufferParserOptions } from './buffer-parser.ts'
 export type { ShmPluginOptions } from './options.ts'
 
 export interface ShmServer {
@@ -101,10 +103,13 @@ function within(ms: number, work: Promise<unknown>): Promise<unknown> {
   return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }
 
-const plugin: FastifyPluginAsync<ShmPluginOptions> = fp(register, {
-  fastify: '5.x',
-  name: 'shmesh'
+interface ShmPlugin extends FastifyPluginAsync<ShmPluginOptions> {
+  readonly bufferParser: typeof bufferParser
+}
+
+const plugin: ShmPlugin = Object.assign(fp(register, { fastify: '5.x', name: 'shmesh' }), {
+  bufferParser
 })
 
 // The third name makes require() return the plugin itself, as Fastify users expect.
-export { plugin as default, plugin as 'module.exports', plugin as shmesh }
+export { bufferParser, plugin as default, plugin as 'module.exports', plugin as shmesh }

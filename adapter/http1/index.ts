@@ -25,7 +25,13 @@ export type {
 } from './message.ts'
 export { RequestReader } from './request-reader.ts'
 export { type ExpectOptions, ResponseReader } from './response-reader.ts'
-export { HttpConnections } from './server/index.ts'
+export {
+  BodyMemory,
+  BodyTooLongError,
+  collectBody,
+  HttpConnections,
+  WireRequest
+} from './server/index.ts'
 export { ServerConnections } from './server-connections.ts'
 export { originForm } from './target.ts'
 export type { Carrier, Lease, Wire, WireOwner } from './wire.ts'

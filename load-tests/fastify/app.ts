@@ -55,11 +55,15 @@ app.post('/orders', async (request, reply) => {
 const sizeOf = async ({ body }: { body: unknown }) => ({ bytes: (body as Buffer).length })
 app.register(async (scope) => {
   scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  scope.post('/buffer', sizeOf)
+  scope.post('/stock', sizeOf)
 })
 app.register(async (scope) => {
-  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  scope.post('/whole', sizeOf)
+  scope.addContentTypeParser('*', shmesh.bufferParser())
+  scope.post('/held', sizeOf)
+})
+app.register(async (scope) => {
+  scope.addContentTypeParser('*', shmesh.bufferParser({ lifetime: 'request' }))
+  scope.post('/lent', sizeOf)
 })
 
 if (transport === 'shm') {

@@ -6,7 +6,7 @@ export type Transport = (typeof TRANSPORTS)[number]
 export interface Cell {
   readonly title: string
   /** Sent in turn on each connection, each when the one before is answered. */
-  readonly requests: readonly Buffer[]
+  readonly requests: Readonly<Record<Transport, readonly Buffer[]>>
   readonly connections: number
   /** CPU of the app over shared memory, as a part of what it costs over a Unix socket: at most. */
   readonly target: number
@@ -22,14 +22,27 @@ export interface Plan {
 const MIB = 1024 * 1024
 
 export function plan(quick: boolean): Plan {
+  const stock = [post('/stock')]
   const cells: Cell[] = [
-    { title: 'GET 64 B', requests: [get('/bytes/64')], connections: 16, target: 0.35 },
-    { title: 'JSON API', requests: jsonApi(), connections: 16, target: 0.5 },
-    { title: 'GET 1 MiB', requests: [get(`/bytes/${MIB}`)], connections: 4, target: 0.5 },
-    { title: 'POST 1 MiB', requests: [post('/buffer')], connections: 4, target: 0.5 },
-    { title: 'POST 1 MiB, bufferParser', requests: [post('/whole')], connections: 4, target: 0.15 }
+    cell('GET 64 B', [get('/bytes/64')], 16, 0.35),
+    cell('JSON API', jsonApi(), 16, 0.5),
+    cell('GET 1 MiB', [get(`/bytes/${MIB}`)], 4, 0.5),
+    cell('POST 1 MiB', stock, 4, 0.5),
+    cell('POST 1 MiB, bufferParser', [post('/held')], 4, 0.5, stock),
+    cell("... lifetime: 'request'", [post('/lent')], 4, 0.15, stock)
   ]
   return quick ? { cells, rounds: 3, roundMs: 50 } : { cells, rounds: 21, roundMs: 200 }
+}
+
+/** @param baseline what is asked of the app over the Unix socket, which has Fastify's parsers only */
+function cell(
+  title: string,
+  requests: readonly Buffer[],
+  connections: number,
+  target: number,
+  baseline: readonly Buffer[] = requests
+): Cell {
+  return { title, requests: { shm: requests, socket: baseline }, connections, target }
 }
 
 function get(path: string): Buffer {

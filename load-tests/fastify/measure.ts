@@ -57,14 +57,19 @@ export class Apps {
 
   async measure({ title, requests, connections, target }: Cell, plan: Plan): Promise<Measurement> {
     const perClient = {
-      shm: await this.#calibrate('shm', requests, connections, plan.roundMs),
-      socket: await this.#calibrate('socket', requests, connections, plan.roundMs)
+      shm: await this.#calibrate('shm', requests.shm, connections, plan.roundMs),
+      socket: await this.#calibrate('socket', requests.socket, connections, plan.roundMs)
     }
     const costs: Record<Transport, number[]> = { shm: [], socket: [] }
     for (let round = -WARM_UP_ROUNDS; round < plan.rounds; round++) {
       // Who goes first must not matter.
       for (const transport of round % 2 === 0 ? TRANSPORTS : TRANSPORTS.toReversed()) {
-        const cost = await this.#run(transport, requests, connections, perClient[transport])
+        const cost = await this.#run(
+          transport,
+          requests[transport],
+          connections,
+          perClient[transport]
+        )
         if (round >= 0) costs[transport].push(cost)
       }
     }

@@ -42,6 +42,7 @@ export class WireRequest extends IncomingMessage {
   #paused = false
   /** The response is done and nobody reads: the rest is dropped. */
   #discarding = false
+  #aborting = false
   #combined: NodeJS.Dict<string | string[]> | undefined
 
   constructor(host: RequestHost, head: RequestHead, scope: AsyncResource) {
@@ -67,6 +68,8 @@ export class WireRequest extends IncomingMessage {
    */
   lendTo(taker: BodyTaker): void {
     this.#taker = taker
+    // Nobody else will ask for its end.
+    this.#consuming = false
     if (this.complete) taker.onBodyEnd(undefined)
     else this.#resume()
   }
@@ -133,6 +136,7 @@ export class WireRequest extends IncomingMessage {
     const taker = this.#taker
     this.#taker = undefined
     taker?.onBodyEnd(error)
+    this.#aborting = true
     this.destroy(error)
   }
 
@@ -143,7 +147,8 @@ export class WireRequest extends IncomingMessage {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (!this.#discarding && (!this.readableEnded || !this.complete)) {
+    // Also when it was read: nobody waits for the response any more.
+    if (!this.#discarding && (this.#aborting || !this.readableEnded || !this.complete)) {
       this.aborted = true
       this.emit('aborted')
       if (!this.socket.destroyed) this.socket.destroy(error ?? undefined)

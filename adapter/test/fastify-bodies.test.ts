@@ -1,0 +1,79 @@
+/** `shmesh.bufferParser`: bodies as one Buffer, through shared memory and without. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import Fastify from 'fastify'
+import shmesh from '../fastify/index.ts'
+import { agentFor, startApp } from './app.ts'
+import { pattern, sha256 } from './support/pattern.ts'
+import { type Scene, scene } from './support/scene.ts'
+
+const SIZES = [1, 16_384, 100_000, 1_048_576, 3_000_000]
+
+for (const lifetime of ['held', 'request'] as const) {
+  for (const compat of [false, true]) {
+    test(`lifetime ${lifetime}${compat ? ', compat' : ''}: exact, then ${kept(lifetime, compat) ? 'kept' : 'empty'}`, async (t) => {
+      const s = await scene(t)
+      await startApp(s, { plugin: { path: s.path, compat } })
+      const earlier: number[] = []
+      for (const size of SIZES) {
+        const body = pattern(size, size)
+        const seen = await post(s, `/collected/${lifetime}`, body)
+        assert.deepEqual(seen, { earlier, bytes: size, sha256: sha256(body) })
+        // The smallest are not worth reusing.
+        earlier.push(kept(lifetime, compat) || size < 16_384 ? size : 0)
+      }
+    })
+  }
+}
+
+test('a body over the bodyLimit is refused as by Fastify, and the app goes on', async (t) => {
+  const s = await scene(t)
+  await startApp(s)
+  const { statusCode, code } = await post(s, '/collected/held', Buffer.alloc(4_000_001))
+  assert.deepEqual({ statusCode, code }, { statusCode: 413, code: 'FST_ERR_CTP_BODY_TOO_LARGE' })
+  const { bytes } = await post(s, '/collected/held', Buffer.alloc(10))
+  assert.equal(bytes, 10)
+})
+
+test('a lifetime that does not exist is refused by name', async () => {
+  assert.throws(() => shmesh.bufferParser({ lifetime: 'ever' as never }), {
+    code: 'SHM_ERR_INVALID_ARG',
+    message: /lifetime/
+  })
+})
+
+test('inject, which is no connection, works with it too', async () => {
+  const app = Fastify()
+  app.addContentTypeParser('*', shmesh.bufferParser({ lifetime: 'request' }))
+  app.post('/', async ({ body }) => (body as Buffer).toString())
+  const { body } = await app.inject({
+    method: 'POST',
+    url: '/',
+    headers: { 'content-type': 'application/octet-stream' },
+    payload: Buffer.from('injected')
+  })
+  assert.equal(body, 'injected')
+  await app.close()
+})
+
+function kept(lifetime: 'held' | 'request', compat: boolean): boolean {
+  return lifetime === 'held' || compat
+}
+
+interface Seen {
+  readonly bytes?: number
+  readonly statusCode?: number
+  readonly code?: string
+}
+
+async function post(s: Scene, path: string, body: Buffer): Promise<Seen> {
+  const agent = agentFor(s)
+  const response = await agent.request({
+    origin: 'http://a',
+    path,
+    method: 'POST',
+    headers: { 'content-type': 'application/octet-stream' },
+    body
+  })
+  return (await response.body.json()) as Seen
+}
