@@ -11,6 +11,7 @@
 #include "core/atomics.h"
 #include "core/event_queue.h"
 #include "core/layout.h"
+#include "peer.h"
 
 namespace shm::test {
 namespace {
@@ -37,12 +38,16 @@ std::vector<std::byte> MakePattern() {
 }  // namespace
 
 SessionPair::SessionPair(std::uint64_t memory, std::uint32_t queue_capacity,
-                         Discipline discipline) {
+                         Discipline discipline, bool sealed) {
   std::string error;
   std::vector<SliceList::Geometry> lists;
   const std::size_t bytes = BufferRegion::Plan(memory, lists);
-  buffers = Mapping::Create("buffers", bytes, error);
-  queues = Mapping::Create("queues", EventQueue::RegionBytes(queue_capacity), error);
+  const auto create = [&](const char* name, std::size_t wanted) {
+    if (sealed) return Mapping::Create(name, wanted, error);
+    return Mapping::Adopt(Memfd(wanted, 0), wanted, wanted, false, error);
+  };
+  buffers = create("buffers", bytes);
+  queues = create("queues", EventQueue::RegionBytes(queue_capacity));
   CHECK_EQ(error, "");
   BufferRegion::Initialise(buffers->bytes(), lists, memory, 1);
   EventQueue::InitialiseRegion(queues->bytes(), queue_capacity);
@@ -71,11 +76,11 @@ void SessionPair::SetFlags(std::uint32_t slice, std::uint8_t flags) const {
   StoreRelaxed<std::uint8_t>(region() + slice + layout::kSliceFlags, flags);
 }
 
-void SessionPair::PushRaw(std::uint32_t offset, std::uint32_t status) const {
+void SessionPair::PushRaw(std::uint32_t offset, std::uint32_t status, Side from) const {
   const std::array<std::uint32_t, 3> element = {1, offset, status};
-  std::byte* tail = ring(Side::kClient) + layout::kRingTail;
+  std::byte* tail = ring(from) + layout::kRingTail;
   const auto position = LoadRelaxed<std::uint64_t>(tail);
-  std::memcpy(ring(Side::kClient) + layout::kRingHeaderBytes +
+  std::memcpy(ring(from) + layout::kRingHeaderBytes +
                   position % client->send_queue().capacity() * layout::kElementBytes,
               element.data(), sizeof element);
   StoreRelease<std::uint64_t>(tail, position + 1);

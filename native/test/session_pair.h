@@ -21,8 +21,9 @@ struct Received {
 // Both ends of a session on one mapping: where one end's misdeeds are easy to commit, and where
 // ThreadSanitizer sees both sides touch the same addresses.
 struct SessionPair {
+  // Memory is unsealed as a plain shmipc client's, when `sealed` is false.
   explicit SessionPair(std::uint64_t memory = 1024 * 1024, std::uint32_t queue_capacity = 64,
-                       Discipline discipline = Discipline::kOwned);
+                       Discipline discipline = Discipline::kOwned, bool sealed = true);
 
   std::byte* region() const { return buffers->bytes().data(); }
   // Of the ring `from` sends on.
@@ -31,7 +32,7 @@ struct SessionPair {
   // What a hostile client writes: a word of the region, a slice's flags, an event on its ring.
   void SetWord(std::size_t offset, std::uint32_t value) const;
   void SetFlags(std::uint32_t slice, std::uint8_t flags) const;
-  void PushRaw(std::uint32_t offset, std::uint32_t status = 0) const;
+  void PushRaw(std::uint32_t offset, std::uint32_t status = 0, Side from = Side::kClient) const;
 
   std::shared_ptr<Mapping> buffers;
   std::shared_ptr<Mapping> queues;

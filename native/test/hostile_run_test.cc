@@ -1,0 +1,21 @@
+#include <string>
+
+#include "check.h"
+#include "hostile_run.h"
+
+namespace shm {
+namespace {
+
+// `npm run test:hostile` does many more.
+TEST(SurvivesAnythingAPeerDoesToTheMemory) {
+  for (std::uint32_t seed = 0; seed < 1000; seed++) {
+    try {
+      test::RunHostile(seed);
+    } catch (const test::CheckFailed& failed) {
+      throw test::CheckFailed("seed " + std::to_string(seed) + ": " + failed.what());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace shm
