@@ -20,8 +20,8 @@ export class HeldSlice {
   readonly slice: number
   /** Its bytes in the session's memory; what they held before is still there. */
   readonly view: Buffer
-  /** The memory user code sees it through. */
-  #exposed: OwnMemory | undefined
+  /** The memory user code sees it through. Weak: `dropped` holds this, and waits for that to go. */
+  #exposed: WeakRef<OwnMemory> | undefined
   /** Sent or released. */
   over = false
 
@@ -48,7 +48,7 @@ export class HeldSlice {
     // Moved to another thread it would be out of our reach.
     markAsUntransferable(memory)
     dropped.register(memory, this, this)
-    this.#exposed = memory
+    this.#exposed = new WeakRef(memory)
     return Buffer.from(memory)
   }
 
@@ -67,9 +67,9 @@ export class HeldSlice {
   }
 
   #hide(): void {
-    const memory = this.#exposed
-    if (memory === undefined) return
+    const memory = this.#exposed?.deref()
     this.#exposed = undefined
+    if (memory === undefined) return
     dropped.unregister(this)
     memory[HELD] = undefined
     this.session.native.detach(memory)

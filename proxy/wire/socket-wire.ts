@@ -40,6 +40,8 @@ export class SocketWire implements Wire {
   /** Of a socket that asks where to read to. */
   #handle: Handle | undefined
   #target: ReadTarget | undefined
+  /** Between a read and the choice of where the next one goes. */
+  #telling = false
   /** The next read goes to the target's room, not to the scratch. */
   #armed = false
 
@@ -157,9 +159,10 @@ export class SocketWire implements Wire {
     }
   }
 
-  /** Whether `readInto` can be used: only from within `onBytes`. */
+  /** Whether `readInto` can be used: only while bytes are told, when the next read is still open. */
   get mayReadInto(): boolean {
-    return this.#handle?.useUserBuffer !== undefined && this.#target === undefined
+    if (!this.#telling || this.#target !== undefined) return false
+    return this.#handle?.useUserBuffer !== undefined
   }
 
   /** What is read goes to `target` until it has no more room. */
@@ -201,8 +204,13 @@ export class SocketWire implements Wire {
 
   /** Bytes of the buffer given last have been filled. Returns whether to read on. */
   private onRead(bytes: number): boolean {
-    if (this.#armed) this.#target?.filled(bytes)
-    else this.owner.onBytes(SCRATCH.subarray(0, bytes), undefined)
+    this.#telling = true
+    try {
+      if (this.#armed) this.#target?.filled(bytes)
+      else this.owner.onBytes(SCRATCH.subarray(0, bytes), undefined)
+    } finally {
+      this.#telling = false
+    }
     return true
   }
 
