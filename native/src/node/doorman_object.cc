@@ -47,7 +47,10 @@ DoormanObject::DoormanObject(const Napi::CallbackInfo& info)
   turn_->handles().BeforeClose(async_, [this] { doorman_.reset(); });
 }
 
-DoormanObject::~DoormanObject() { turn_->handles().Close(async_); }
+DoormanObject::~DoormanObject() {
+  turn_->handles().Close(async_);
+  for (HandedFd& orphan : orphans_) orphan.CloseOrphan();
+}
 
 // listen(id, path, window, maxMemory): 0 or a negative errno.
 Napi::Value DoormanObject::Listen(const Napi::CallbackInfo& info) {
@@ -105,15 +108,14 @@ void DoormanObject::Deliver(Arrival arrival) {
     return;  // the thread is being terminated
   }
   const bool inspects = static_cast<bool>(arrival.inspector);
-  UniqueFd& fd = inspects ? arrival.inspector : arrival.plain;
+  const HandedFd fd(std::move(inspects ? arrival.inspector : arrival.plain));
   const bool called = CallScript(
       env, Value(), on_arrival_.Value(),
-      {Napi::Number::New(env, arrival.id), session, Napi::Number::New(env, fd.get()),
+      {Napi::Number::New(env, arrival.id), session, Napi::Number::New(env, fd.number()),
        Napi::String::New(env, arrival.error), Napi::Number::New(env, arrival.connect_errno),
        Napi::Boolean::New(env, inspects)},
       true);
-  // The descriptor is the callee's.
-  if (called) (void)fd.Release();
+  if (!called) orphans_.push_back(fd);
 }
 
 }  // namespace shm

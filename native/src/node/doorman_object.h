@@ -4,8 +4,10 @@
 #include <uv.h>
 
 #include <memory>
+#include <vector>
 
 #include "core/doorman.h"
+#include "handed_fd.h"
 #include "turn.h"
 
 namespace shm {
@@ -29,6 +31,8 @@ class DoormanObject : public Napi::ObjectWrap<DoormanObject> {
 
   std::shared_ptr<Turn> turn_;
   Napi::FunctionReference on_arrival_;
+  // Of connections that arrived while the thread was being terminated.
+  std::vector<HandedFd> orphans_;
   uv_async_t* async_ = nullptr;
   // After async_: its thread must be gone before the handle it signals is.
   std::unique_ptr<Doorman> doorman_;

@@ -1,6 +1,7 @@
 #include "session_object.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "addon.h"
 #include "core/unix_socket.h"
@@ -41,11 +42,13 @@ Napi::Object SessionObject::Wrap(Napi::Env env, std::unique_ptr<Session> session
 SessionObject::SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
 SessionObject::~SessionObject() {
+  if (turn_ && turn_->handles().ending()) control_.CloseOrphan();
   if (session_) Shut();
 }
 
 // start(words, spans, onEvents, onCorrupt, onPolling)
 Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
+  control_.Settle();
   auto words = info[0].As<Napi::Uint32Array>();
   auto spans = info[1].As<Napi::Uint32Array>();
   words_reference_ = Napi::Persistent(words);
@@ -72,7 +75,8 @@ Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
 
 // The control socket's descriptor: the caller closes it.
 Napi::Value SessionObject::TakeControl(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), session_->parts().control.Release());
+  control_ = HandedFd(std::move(session_->parts().control));
+  return Napi::Number::New(info.Env(), control_.number());
 }
 
 Napi::Value SessionObject::Describe(const Napi::CallbackInfo& info) {
@@ -102,6 +106,7 @@ Napi::Value SessionObject::Statistics(const Napi::CallbackInfo& info) {
 
 // close(): the session's memory stays mapped until unmap().
 Napi::Value SessionObject::Close(const Napi::CallbackInfo& info) {
+  control_.Settle();
   if (session_) Shut();
   return info.Env().Undefined();
 }

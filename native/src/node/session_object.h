@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/session.h"
+#include "handed_fd.h"
 #include "message_call.h"
 #include "turn.h"
 
@@ -62,6 +63,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void Shut();
 
   std::unique_ptr<Session> session_;
+  HandedFd control_;  // between takeControl and start
   std::shared_ptr<Turn> turn_;
   uv_poll_t* poll_ = nullptr;
   bool enlisted_ = false;
