@@ -6,12 +6,24 @@
  *     --force     build although everything is up to date
  *     --optional  when it cannot be built, say why and succeed
  */
-import { existsSync, realpathSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { capture, filesBelow, ROOT, seconds, which } from './tools.mjs'
 
 const NATIVE = join(ROOT, 'native')
-const OUTPUTS = ['shm.node', 'shm_test'].map((name) => join(NATIVE, 'build/Release', name))
+const RELEASE = join(NATIVE, 'build/Release')
+/** Built here, then renamed: whoever loads the addon meanwhile gets the old one or the new one. */
+const STAGE = join(NATIVE, 'build/stage')
+const NAMES = ['shm.node', 'shm_test']
+const OUTPUTS = NAMES.map((name) => join(RELEASE, name))
 const NODE_GYP = join(ROOT, 'node_modules/node-gyp/bin/node-gyp.js')
 const force = process.argv.includes('--force')
 const optional = process.argv.includes('--optional')
@@ -71,15 +83,22 @@ if (!existsSync(join(prefix, 'include/node/node_api.h'))) {
 }
 
 const start = Date.now()
+rmSync(STAGE, { recursive: true, force: true })
+mkdirSync(STAGE, { recursive: true })
+for (const name of ['binding.gyp', 'src', 'test'])
+  symlinkSync(join(NATIVE, name), join(STAGE, name))
 const { ok, output } = capture(
   process.execPath,
-  [NODE_GYP, 'rebuild', '-C', NATIVE, `--nodedir=${prefix}`, '--jobs=max'],
+  [NODE_GYP, 'rebuild', '-C', STAGE, `--nodedir=${prefix}`, '--jobs=max'],
   { env: environmentWithoutNpm() }
 )
-if (!ok || !isUpToDate()) {
+if (!ok) {
   console.error(output)
   giveUp('the build failed, see above')
 }
+mkdirSync(RELEASE, { recursive: true })
+for (const name of NAMES) renameSync(join(STAGE, 'build/Release', name), join(RELEASE, name))
+rmSync(STAGE, { recursive: true })
 for (const line of output.split('\n')) {
   if (line.includes('warning:')) console.error(line)
 }
