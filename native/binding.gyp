@@ -12,6 +12,7 @@
       'src/core/doorman.cc',
       'src/core/event_queue.cc',
       'src/core/handshake.cc',
+      'src/core/idle_slices.cc',
       'src/core/image.cc',
       'src/core/inspect.cc',
       'src/core/lends.cc',
@@ -20,6 +21,7 @@
       'src/core/region_plan.cc',
       'src/core/server_handshake.cc',
       'src/core/session.cc',
+      'src/core/slice_holders.cc',
       'src/core/slice_list.cc',
       'src/core/truncation_guard.cc',
       'src/core/unix_socket.cc'

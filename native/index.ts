@@ -66,6 +66,8 @@ export interface NativeSession {
    * memory that is not sealed; `onCorrupt` is called then.
    */
   intact(): boolean
+  /** The slices somebody has, at most `most`, those longest with their holder first. */
+  holders(most: number): NativeHolder[]
   statistics(): NativeStatistics | undefined
   /** Ends the session and closes every descriptor but the control socket's. Idempotent. */
   close(): void
@@ -95,6 +97,23 @@ export interface NativeDescription {
   readonly peerPid: number
 }
 
+/** One slice that is neither free nor in a list. */
+export interface NativeHolder {
+  /** Header offset. */
+  readonly slice: number
+  /** Bytes. */
+  readonly payload: number
+  /**
+   * `held`: allocated, not sent. `lent`: sent and not returned. `lentOut`: ours, and the peer may
+   * read it. `borrowed`: the peer's, not returned. `onLoan`: the peer's, which we may read.
+   */
+  readonly state: 'held' | 'lent' | 'lentOut' | 'borrowed' | 'onLoan'
+  /** 0 while `held`. */
+  readonly stream: number
+  /** Since it came into this state. */
+  readonly ageMs: number
+}
+
 export interface ListStatistics {
   /** Who allocates from it. */
   readonly role: 'ours' | 'peers' | 'shared'
@@ -113,6 +132,13 @@ export interface ListStatistics {
   readonly lent: number
   /** The peer's, received and not returned. */
   readonly borrowed: number
+  /** Age and stream of the slice that is longest in each state; absent when there is none. */
+  readonly oldestHeldMs?: number
+  readonly oldestHeldStream?: number
+  readonly oldestLentMs?: number
+  readonly oldestLentStream?: number
+  readonly oldestBorrowedMs?: number
+  readonly oldestBorrowedStream?: number
 }
 
 export interface NativeStatistics {
@@ -123,6 +149,8 @@ export interface NativeStatistics {
   readonly bytesInUse: number
   /** Payload bytes of the peer's slices with us. */
   readonly bytesBorrowed: number
+  /** Bytes of idle slices given back to the system, in all. */
+  readonly punchedBytes: number
   /** Lends the peer has not ended. */
   readonly lentOut: number
   readonly wakesSent: number

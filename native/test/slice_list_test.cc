@@ -180,7 +180,7 @@ struct ReturnCase {
     CHECK_EQ(ours.Reclaim(), Outcome::kCorrupt);
     CheckAccounts(ours);
     CHECK(ours.Free(memory.Offset(kept)));
-    CHECK_EQ(ours.Allocate(offset), Outcome::kOk);
+    CHECK_EQ(ours.Allocate(offset), Outcome::kCorrupt);
   }
 
   ListMemory memory;
@@ -223,6 +223,23 @@ TEST(ReportsAReturnThatIsNoSlice) {
     test.memory.LinkTo(3, relative);
     test.ExpectCorrupt();
   }
+}
+
+TEST(HandsOutWhatCameBackLastBeforeWhatIsFreeLonger) {
+  ListMemory memory(100);
+  SliceList ours = memory.Begin(ListRole::kOurs, true);
+  SliceList peers = memory.Begin(ListRole::kPeers, false);
+  // Many free slices.
+  for (const std::uint32_t offset : AllocateAll(ours)) CHECK(ours.Free(offset));
+  std::set<std::uint32_t> used;
+  for (int round = 0; round < 50; round++) {
+    const std::uint32_t offset = Take(ours);
+    used.insert(offset);
+    Lend(ours, peers, offset);
+    CHECK(peers.Free(offset));
+  }
+  // Two: the list keeps the one that came back last.
+  CHECK_EQ(used.size(), 2u);
 }
 
 TEST(AnEmptyStackReportsWhatThePeerReturnedWrongly) {

@@ -151,7 +151,6 @@ SliceList::Outcome BufferRegion::Take(SliceList& list, std::uint32_t& offset) {
   const std::uint32_t payload = list.geometry().payload;
   if (charged_ + payload > budget_) {
     if (!Reclaim()) return SliceList::Outcome::kCorrupt;
-    charged_ = InUse();
     if (charged_ + payload > budget_) return SliceList::Outcome::kEmpty;
   }
   const auto outcome = list.Allocate(offset);
@@ -188,7 +187,12 @@ bool BufferRegion::Reclaim() {
     if (list.role() != ListRole::kOurs) continue;
     if (list.Reclaim() == SliceList::Outcome::kCorrupt) return false;
   }
+  charged_ = InUse();
   return true;
+}
+
+void BufferRegion::SetTime(std::uint32_t now) noexcept {
+  for (auto& list : lists_) list.SetTime(now);
 }
 
 std::uint32_t BufferRegion::max_chain() const noexcept {

@@ -60,26 +60,33 @@ class BufferRegion {
   // can: what Seal and a first Lend take.
   bool Sendable(std::span<const SliceSpan> spans) noexcept;
   // Links allocated slices to a message and gives them away. Returns the offset for the event.
-  std::uint32_t Seal(std::span<const SliceSpan> spans) noexcept;
+  std::uint32_t Seal(std::span<const SliceSpan> spans, std::uint32_t stream = 0) noexcept;
 
   // Whether `spans` may be lent: Sendable, or exactly a chain that is lent already.
   bool Lendable(std::span<const SliceSpan> spans) noexcept;
   bool LentTooOften(std::uint32_t first) const { return outgoing_.Full(first); }
   // Links held slices to a message that stays ours. Returns the offset for the event.
-  std::uint32_t Lend(std::span<const SliceSpan> spans);
+  std::uint32_t Lend(std::span<const SliceSpan> spans, std::uint32_t stream = 0);
   // The peer is done with one lend of the chain. False when it had none.
   [[nodiscard]] bool EndLend(std::uint32_t first);
   std::uint64_t lends_outstanding() const noexcept { return outgoing_.outstanding(); }
 
   // Walks a message the peer sent, or lent. False when anything in it is not as a peer may write it:
   // refusal() then says what.
-  [[nodiscard]] bool Receive(std::uint32_t offset, std::vector<ReceivedSlice>& slices);
-  [[nodiscard]] bool ReceiveLend(std::uint32_t offset, std::vector<ReceivedSlice>& slices);
+  [[nodiscard]] bool Receive(std::uint32_t offset, std::vector<ReceivedSlice>& slices,
+                             std::uint32_t stream = 0);
+  [[nodiscard]] bool ReceiveLend(std::uint32_t offset, std::vector<ReceivedSlice>& slices,
+                                 std::uint32_t stream = 0);
   const char* refusal() const noexcept { return refusal_; }
   // Gives back a slice we hold or the peer sent us, or ends one borrow of a slice it lent.
   [[nodiscard]] bool Free(std::uint32_t slice);
   // Takes back what the peer returned, in all lists. False when corrupt.
   [[nodiscard]] bool Reclaim();
+  void SetTime(std::uint32_t now) noexcept;
+  // Whether free slices have memory worth giving back to the system, now or later.
+  bool HasIdle() const noexcept;
+  // SliceList::TakeIdle of all lists, the largest slices first, until little is left.
+  void TakeIdle(std::uint32_t idle_ms, std::size_t most, std::vector<MemoryRange>& pages);
   // False when somebody wrote over the region, or punched it out. One relaxed load.
   bool Intact() const noexcept;
 
@@ -104,7 +111,9 @@ class BufferRegion {
   SliceList::Outcome AllocateOne(std::uint32_t bytes, std::uint32_t& offset, SliceList*& list);
   SliceList::Outcome Take(SliceList& list, std::uint32_t& offset);
   void Write(std::span<const SliceSpan> spans) noexcept;
-  bool Walk(std::uint32_t offset, bool lend, std::vector<ReceivedSlice>& slices);
+  bool Walk(std::uint32_t offset, bool lend, std::uint32_t stream,
+            std::vector<ReceivedSlice>& slices);
+  std::uint64_t IdleBytes() const noexcept;
   bool Refuse(const char* why) noexcept;
 
   std::span<std::byte> region_;

@@ -44,6 +44,8 @@ constexpr std::size_t kSliceSize = 4;      // u32: valid bytes
 constexpr std::size_t kSliceStart = 8;     // u32: first valid byte of the payload
 constexpr std::size_t kSliceNext = 12;     // u32: free: from the slice area; in a message: absolute
 constexpr std::size_t kSliceFlags = 16;    // u8
+constexpr std::size_t kSliceStream = 17;    // u8 and u16: low 24 bits of the stream that carried
+constexpr std::size_t kSliceStreamHigh = 18;  // it last, for whoever looks at a dump; shmesh only
 constexpr std::uint8_t kFlagHasNext = 1;
 constexpr std::uint8_t kFlagInUse = 2;
 

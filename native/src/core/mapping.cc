@@ -113,6 +113,11 @@ std::shared_ptr<Mapping> Mapping::Map(UniqueFd fd, std::size_t bytes, std::strin
 Mapping::Mapping(UniqueFd fd, std::span<std::byte> bytes) noexcept
     : fd_(std::move(fd)), bytes_(bytes) {}
 
+bool Mapping::Punch(std::size_t offset, std::size_t bytes) const noexcept {
+  return fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                   static_cast<off_t>(offset), static_cast<off_t>(bytes)) == 0;
+}
+
 std::uint64_t Mapping::ResidentBytes() const noexcept {
   struct stat status {};
   constexpr std::uint64_t kBlockBytes = 512;

@@ -48,6 +48,9 @@ class Mapping {
   ~Mapping();
 
   std::span<std::byte> bytes() const noexcept { return bytes_; }
+  // Gives the memory of a range back to the system: it reads as zeros and costs nothing until it is
+  // written. False when the kernel refuses; nothing has changed then.
+  [[nodiscard]] bool Punch(std::size_t offset, std::size_t bytes) const noexcept;
   int fd() const noexcept { return fd_.get(); }
   // Nobody can cut it off.
   bool sealed() const noexcept { return guard_ == nullptr; }

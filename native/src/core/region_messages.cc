@@ -28,9 +28,10 @@ bool BufferRegion::Sendable(std::span<const SliceSpan> spans) noexcept {
   return good == spans.size();
 }
 
-std::uint32_t BufferRegion::Seal(std::span<const SliceSpan> spans) noexcept {
+std::uint32_t BufferRegion::Seal(std::span<const SliceSpan> spans,
+                                 std::uint32_t stream) noexcept {
   Write(spans);
-  for (const SliceSpan& span : spans) Find(span.slice)->MarkLent(span.slice);
+  for (const SliceSpan& span : spans) Find(span.slice)->MarkLent(span.slice, stream);
   return spans[0].slice;
 }
 
@@ -39,11 +40,15 @@ bool BufferRegion::Lendable(std::span<const SliceSpan> spans) noexcept {
   return Sendable(spans) || (!spans.empty() && outgoing_.Matches(spans));
 }
 
-std::uint32_t BufferRegion::Lend(std::span<const SliceSpan> spans) {
+std::uint32_t BufferRegion::Lend(std::span<const SliceSpan> spans, std::uint32_t stream) {
   // A chain that is lent already stays as it was written: the peer may be reading it.
   if (!outgoing_.Contains(spans[0].slice)) {
     Write(spans);
-    for (const SliceSpan& span : spans) Find(span.slice)->Pin(span.slice);
+    for (const SliceSpan& span : spans) {
+      SliceList* list = Find(span.slice);
+      list->Pin(span.slice);
+      list->SetStream(span.slice, stream);
+    }
   }
   outgoing_.Add(spans);
   return spans[0].slice;
@@ -69,21 +74,24 @@ void BufferRegion::Write(std::span<const SliceSpan> spans) noexcept {
   }
 }
 
-bool BufferRegion::Receive(std::uint32_t offset, std::vector<ReceivedSlice>& slices) {
-  return Walk(offset, false, slices);
+bool BufferRegion::Receive(std::uint32_t offset, std::vector<ReceivedSlice>& slices,
+                           std::uint32_t stream) {
+  return Walk(offset, false, stream, slices);
 }
 
-bool BufferRegion::ReceiveLend(std::uint32_t offset, std::vector<ReceivedSlice>& slices) {
+bool BufferRegion::ReceiveLend(std::uint32_t offset, std::vector<ReceivedSlice>& slices,
+                               std::uint32_t stream) {
   if (const auto* known = incoming_.Find(offset)) {
     slices = *known;
     return incoming_.BorrowAgain(offset) || Refuse("lend of a chain lent too often");
   }
-  if (!Walk(offset, true, slices)) return false;
+  if (!Walk(offset, true, stream, slices)) return false;
   incoming_.Add(slices);
   return true;
 }
 
-bool BufferRegion::Walk(std::uint32_t offset, bool lend, std::vector<ReceivedSlice>& slices) {
+bool BufferRegion::Walk(std::uint32_t offset, bool lend, std::uint32_t stream,
+                        std::vector<ReceivedSlice>& slices) {
   const std::uint32_t most = max_chain();
   // Bounded by the private state as well: a slice seen twice is already borrowed.
   for (;;) {
@@ -94,7 +102,7 @@ bool BufferRegion::Walk(std::uint32_t offset, bool lend, std::vector<ReceivedSli
       return Refuse(lend ? "lend of a chain that runs into another one on loan"
                          : "data in a slice on loan");
     }
-    if (!(lend ? list->BeginLoan(offset) : list->Borrow(offset))) {
+    if (!(lend ? list->BeginLoan(offset, stream) : list->Borrow(offset, stream))) {
       return Refuse(lend ? "lend of a slice the peer may not lend" : kBadChain);
     }
     const std::byte* slice = region_.data() + offset;

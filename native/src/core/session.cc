@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace shm {
 namespace {
 
+// Slices one Trim takes: it runs between others' work.
+constexpr std::size_t kMaxTrimmed = 2048;
 constexpr const char* kBadReturn = "the peer returned a slice it was not lent";
 
 std::string At(const char* what, std::uint32_t offset) {
@@ -59,7 +62,7 @@ std::int64_t Session::Allocate(std::uint32_t bytes, std::vector<SliceSpan>& span
 
 bool Session::Send(std::uint32_t stream, std::span<const SliceSpan> spans) {
   if (!send_.HasRoom()) return Refuse();
-  if (Push({stream, region_.Seal(spans), static_cast<std::uint32_t>(Status::kData)})) return true;
+  if (Push({stream, region_.Seal(spans, stream), static_cast<std::uint32_t>(Status::kData)})) return true;
   // Only we push: room that is gone was taken by the peer.
   Corrupt("the peer moved a counter of the ring back");
   return false;
@@ -89,7 +92,7 @@ Sent Session::SendHeld(std::uint32_t stream, Status status, std::span<const Slic
     Refuse();
     return Sent::kRingFull;
   }
-  if (Push({stream, region_.Lend(spans), static_cast<std::uint32_t>(status)})) return Sent::kYes;
+  if (Push({stream, region_.Lend(spans, stream), static_cast<std::uint32_t>(status)})) return Sent::kYes;
   Corrupt("the peer moved a counter of the ring back");
   return Sent::kRingFull;
 }
@@ -125,7 +128,7 @@ std::int64_t Session::Drain(std::span<std::uint32_t> words) {
     if (result == PopResult::kEmpty) break;
     const std::uint32_t status = event.status & 0xff;
     chain_.clear();
-    if (!Accept(status, event.offset)) return -1;
+    if (!Accept(event, status)) return -1;
     receive_.Advance();
     counters_.events_received++;
     words[used++] = event.stream_id;
@@ -143,7 +146,8 @@ std::int64_t Session::Drain(std::span<std::uint32_t> words) {
 }
 
 // What an event does to the memory; `chain_` receives its slices.
-bool Session::Accept(std::uint32_t status, std::uint32_t offset) {
+bool Session::Accept(const Event& event, std::uint32_t status) {
+  const std::uint32_t offset = event.offset;
   const bool owned = parts_.discipline == Discipline::kOwned;
   const auto last = static_cast<std::uint32_t>(owned ? Status::kLendDone : Status::kClose);
   if (status > last) {
@@ -152,10 +156,12 @@ bool Session::Accept(std::uint32_t status, std::uint32_t offset) {
   }
   switch (static_cast<Status>(status)) {
     case Status::kData:
-      if (!region_.Receive(offset, chain_)) Corrupt(At(region_.refusal(), offset));
+      if (!region_.Receive(offset, chain_, event.stream_id)) Corrupt(At(region_.refusal(), offset));
       break;
     case Status::kLend:
-      if (!region_.ReceiveLend(offset, chain_)) Corrupt(At(region_.refusal(), offset));
+      if (!region_.ReceiveLend(offset, chain_, event.stream_id)) {
+        Corrupt(At(region_.refusal(), offset));
+      }
       break;
     case Status::kLendDone:
       if (!region_.EndLend(offset)) Corrupt(At("end of a lend that is not outstanding", offset));
@@ -198,6 +204,36 @@ bool Session::CheckIntact() {
 
 bool Session::truncated() const noexcept {
   return parts_.buffers->truncated() || parts_.queues->truncated();
+}
+
+void Session::SetTime(std::uint32_t now) noexcept {
+  if (now == now_) return;
+  now_ = now;
+  region_.SetTime(now);
+}
+
+bool Session::Trim() {
+  if (corrupt() || !Reclaim()) return false;
+  std::vector<MemoryRange> pages;
+  region_.TakeIdle(kIdleMs, kMaxTrimmed, pages);
+  for (const MemoryRange& range : pages) {
+    if (parts_.buffers->Punch(range.offset, range.bytes)) counters_.punched_bytes += range.bytes;
+  }
+  return region_.HasIdle();
+}
+
+std::vector<SliceHolder> Session::Holders(std::size_t most) {
+  if (!Reclaim()) return {};
+  std::vector<SliceHolder> holders;
+  for (const SliceList& list : region_.lists()) {
+    const auto more = list.Holders();
+    holders.insert(holders.end(), more.begin(), more.end());
+  }
+  most = std::min(most, holders.size());
+  std::ranges::partial_sort(holders, holders.begin() + static_cast<std::ptrdiff_t>(most),
+                            std::ranges::greater{}, &SliceHolder::age_ms);
+  holders.resize(most);
+  return holders;
 }
 
 std::int64_t Session::Corrupt(std::string error) {

@@ -79,6 +79,15 @@ class Session {
   // Whether what was read from the memory until now is what the peer put there, and not what took
   // the place of memory it cut off. Always, of sealed memory. If not, the session is corrupt.
   bool CheckIntact();
+  // The time, in ms of any clock, of all that happens until the next call.
+  void SetTime(std::uint32_t now) noexcept;
+  // Gives memory of slices that have been free for kIdleMs back to the system. Returns whether there
+  // may be more to give later.
+  bool Trim();
+  bool HasIdle() const noexcept { return region_.HasIdle(); }
+  static constexpr std::uint32_t kIdleMs = 2000;
+  // The slices somebody has, at most `most`, those longest with their holder first.
+  std::vector<SliceHolder> Holders(std::size_t most);
 
   SessionParts& parts() noexcept { return parts_; }
   const BufferRegion& region() const noexcept { return region_; }
@@ -95,14 +104,15 @@ class Session {
     std::uint64_t events_received = 0;
     std::uint64_t allocation_failures = 0;
     std::uint64_t ring_full = 0;
+    std::uint64_t punched_bytes = 0;
   };
   const Counters& counters() const noexcept { return counters_; }
 
  private:
   Session(SessionParts parts, BufferRegion region, EventQueue send, EventQueue receive);
   std::int64_t Corrupt(std::string error);
-  bool Accept(std::uint32_t status, std::uint32_t offset);
   bool truncated() const noexcept;
+  bool Accept(const Event& event, std::uint32_t status);
   bool Push(const Event& event);
   bool Refuse();
 
@@ -111,6 +121,7 @@ class Session {
   EventQueue send_;
   EventQueue receive_;
   std::vector<ReceivedSlice> chain_;  // of the event being drained
+  std::uint32_t now_ = 0;
   bool wake_due_ = false;
   Counters counters_;
   std::string error_;

@@ -42,7 +42,10 @@ void SliceList::Initialise(std::byte* region, const Geometry& geometry,
 }
 
 SliceList::SliceList(std::byte* region, const Geometry& geometry)
-    : region_(region), geometry_(geometry), states_(geometry.capacity, State::kElsewhere) {}
+    : region_(region),
+      geometry_(geometry),
+      states_(geometry.capacity, State::kElsewhere),
+      tenures_(geometry.capacity) {}
 
 void SliceList::BeginShared(std::uint32_t linked, std::uint32_t wanted, bool creator) {
   role_ = ListRole::kShared;
@@ -74,10 +77,15 @@ SliceList::Outcome SliceList::Allocate(std::uint32_t& offset) {
     if (outcome != Outcome::kOk) return outcome;
   } else {
     if (role_ == ListRole::kPeers) return Outcome::kEmpty;
-    if (stack_.empty() && Reclaim() == Outcome::kCorrupt) return Outcome::kCorrupt;
+    // First what has just come back, which is in the cache; what was free before stays cold.
+    if (Reclaim() == Outcome::kCorrupt) return Outcome::kCorrupt;
     if (!stack_.empty()) {
       index = stack_.back();
       stack_.pop_back();
+      if (states_[index] == State::kPunched) {
+        punched_--;
+        StoreRelaxed<std::uint32_t>(Slice(index) + kSliceCapacity, geometry_.payload);
+      }
     } else if (touched_ < geometry_.capacity) {
       index = touched_++;
       StoreRelaxed<std::uint32_t>(Slice(index) + kSliceCapacity, geometry_.payload);
@@ -85,24 +93,34 @@ SliceList::Outcome SliceList::Allocate(std::uint32_t& offset) {
       return Outcome::kEmpty;
     }
   }
-  states_[index] = State::kHeld;
+  Enter(index, State::kHeld);
+  tenures_[index].stream = 0;
   held_++;
   allocated_++;
   offset = geometry_.area() + Relative(index);
   return Outcome::kOk;
 }
 
-void SliceList::MarkLent(std::uint32_t offset) noexcept {
-  State& state = StateOf(offset);
+void SliceList::MarkLent(std::uint32_t offset, std::uint32_t stream) noexcept {
+  SetStream(offset, stream);
+  const std::uint32_t index = (offset - geometry_.area()) / geometry_.stride();
   held_--;
   if (role_ == ListRole::kShared) {
     // Either side may take it from the list next: whose it is cannot be known from here.
-    state = State::kElsewhere;
+    Enter(index, State::kElsewhere);
     freed_++;
     return;
   }
-  state = State::kLent;
+  Enter(index, State::kLent);
   lent_++;
+}
+
+void SliceList::SetStream(std::uint32_t offset, std::uint32_t stream) noexcept {
+  tenures_[(offset - geometry_.area()) / geometry_.stride()].stream = stream;
+  if (role_ != ListRole::kOurs) return;
+  std::byte* slice = region_ + offset;
+  StoreRelaxed<std::uint8_t>(slice + kSliceStream, static_cast<std::uint8_t>(stream));
+  StoreRelaxed<std::uint16_t>(slice + kSliceStreamHigh, static_cast<std::uint16_t>(stream >> 8));
 }
 
 bool SliceList::Holds(std::uint32_t offset) const noexcept { return Is(State::kHeld, offset); }
@@ -111,9 +129,13 @@ void SliceList::Pin(std::uint32_t offset) noexcept { StateOf(offset) = State::kP
 
 void SliceList::Unpin(std::uint32_t offset) noexcept { StateOf(offset) = State::kHeld; }
 
-bool SliceList::Borrow(std::uint32_t offset) noexcept { return Receive(offset, State::kBorrowed); }
+bool SliceList::Borrow(std::uint32_t offset, std::uint32_t stream) noexcept {
+  return Receive(offset, State::kBorrowed, stream);
+}
 
-bool SliceList::BeginLoan(std::uint32_t offset) noexcept { return Receive(offset, State::kOnLoan); }
+bool SliceList::BeginLoan(std::uint32_t offset, std::uint32_t stream) noexcept {
+  return Receive(offset, State::kOnLoan, stream);
+}
 
 void SliceList::EndLoan(std::uint32_t offset) noexcept {
   StateOf(offset) = State::kElsewhere;
@@ -122,10 +144,11 @@ void SliceList::EndLoan(std::uint32_t offset) noexcept {
 
 bool SliceList::OnLoan(std::uint32_t offset) const noexcept { return Is(State::kOnLoan, offset); }
 
-bool SliceList::Receive(std::uint32_t offset, State as) noexcept {
+bool SliceList::Receive(std::uint32_t offset, State as, std::uint32_t stream) noexcept {
   const auto index = IndexOf(offset - geometry_.area());
   if (!index || role_ == ListRole::kOurs || states_[*index] != State::kElsewhere) return false;
-  states_[*index] = as;
+  Enter(*index, as);
+  tenures_[*index].stream = stream;
   borrowed_++;
   return true;
 }
@@ -147,7 +170,7 @@ bool SliceList::Free(std::uint32_t offset) {
     state = State::kElsewhere;
     Append(*index);
   } else {
-    state = State::kFree;
+    Enter(*index, State::kFree);
     stack_.push_back(*index);
   }
   return true;
@@ -171,7 +194,7 @@ SliceList::Outcome SliceList::Reclaim() {
         states_[*next] != State::kLent) {
       return Outcome::kCorrupt;
     }
-    states_[head_] = State::kFree;
+    Enter(head_, State::kFree);
     stack_.push_back(head_);
     lent_--;
     freed_++;
@@ -192,6 +215,11 @@ std::optional<std::uint32_t> SliceList::IndexOf(std::uint32_t relative) const no
   const std::uint32_t index = relative / geometry_.stride();
   if (index >= geometry_.capacity || relative % geometry_.stride() != 0) return std::nullopt;
   return index;
+}
+
+void SliceList::Enter(std::uint32_t index, State state) noexcept {
+  states_[index] = state;
+  tenures_[index].since = now_;
 }
 
 SliceList::State& SliceList::StateOf(std::uint32_t offset) noexcept {

@@ -15,6 +15,21 @@ enum class ListRole : std::uint8_t {
   kShared,  // both allocate and both return: shmipc's rule, against peers that are not shmesh
 };
 
+// One slice somebody has.
+struct SliceHolder {
+  enum class State : std::uint8_t { kHeld, kLentOut, kSent, kBorrowed, kOnLoan };
+  std::uint32_t slice;    // header offset
+  std::uint32_t payload;  // bytes
+  State state;
+  std::uint32_t stream;  // 0 while allocated and not sent
+  std::uint32_t age_ms;
+};
+
+struct MemoryRange {
+  std::size_t offset;
+  std::size_t bytes;
+};
+
 // One free list: `capacity` slices of equal payload in memory shared with the peer.
 //
 // Between two shmesh ends one process allocates from a list (docs/internals/memory-layout.md):
@@ -54,16 +69,17 @@ class SliceList {
   // Takes one free slice. `offset` is its header's, from the start of the region.
   Outcome Allocate(std::uint32_t& offset);
   // The slice goes to the peer with an event: it will come back through the shared list.
-  void MarkLent(std::uint32_t offset) noexcept;
+  void MarkLent(std::uint32_t offset, std::uint32_t stream = 0) noexcept;
   // Whether it is allocated, not sent and not pinned.
   bool Holds(std::uint32_t offset) const noexcept;
   // A held slice that may be neither freed nor sent until Unpin: lends of it are outstanding.
   void Pin(std::uint32_t offset) noexcept;
+  void SetStream(std::uint32_t offset, std::uint32_t stream) noexcept;
   void Unpin(std::uint32_t offset) noexcept;
   // The peer sent this slice. False when it may not: not on a stride, ours, or already borrowed.
-  [[nodiscard]] bool Borrow(std::uint32_t offset) noexcept;
+  [[nodiscard]] bool Borrow(std::uint32_t offset, std::uint32_t stream = 0) noexcept;
   // The peer lent this slice, it stays the peer's. False when it may not, as for Borrow.
-  [[nodiscard]] bool BeginLoan(std::uint32_t offset) noexcept;
+  [[nodiscard]] bool BeginLoan(std::uint32_t offset, std::uint32_t stream) noexcept;
   void EndLoan(std::uint32_t offset) noexcept;
   bool OnLoan(std::uint32_t offset) const noexcept;
   // Gives back a slice we allocated but did not send, or one we borrowed.
@@ -86,8 +102,33 @@ class SliceList {
   // Takes back what the peer has returned. kEmpty when that is nothing.
   Outcome Reclaim();
 
+  // The time, in ms of any clock, of all that happens until the next call.
+  void SetTime(std::uint32_t now) noexcept { now_ = now; }
+  // Who has slices, and since when. Of what the peer has returned, Reclaim must have heard.
+  std::vector<SliceHolder> Holders() const;
+
+  // Payload bytes of free slices whose memory may be given back to the system.
+  std::uint64_t idle_bytes() const noexcept;
+  // Marks up to `most` slices as given back, free for `idle_ms` at least, and appends where whole
+  // pages of them are, which the caller punches out before anything else is allocated.
+  void TakeIdle(std::uint32_t idle_ms, std::size_t most, std::vector<MemoryRange>& pages);
+
  private:
-  enum class State : std::uint8_t { kElsewhere, kFree, kHeld, kPinned, kLent, kBorrowed, kOnLoan };
+  // kPunched: free, and its memory was given back.
+  enum class State : std::uint8_t {
+    kElsewhere,
+    kFree,
+    kPunched,
+    kHeld,
+    kPinned,
+    kLent,
+    kBorrowed,
+    kOnLoan,
+  };
+  struct Tenure {
+    std::uint32_t since;
+    std::uint32_t stream;
+  };
 
   std::byte* Header() const noexcept { return region_ + geometry_.header; }
   std::byte* Slice(std::uint32_t index) const noexcept;
@@ -96,7 +137,8 @@ class SliceList {
   // `offset` names a slice of this list.
   State& StateOf(std::uint32_t offset) noexcept;
   bool Is(State state, std::uint32_t offset) const noexcept;
-  bool Receive(std::uint32_t offset, State as) noexcept;
+  bool Receive(std::uint32_t offset, State as, std::uint32_t stream) noexcept;
+  void Enter(std::uint32_t index, State state) noexcept;
   Outcome TakeShared(std::uint32_t& index);
   void Append(std::uint32_t index) noexcept;
   void CountTaken(std::int32_t change) noexcept;
@@ -107,7 +149,10 @@ class SliceList {
   ListRole role_ = ListRole::kShared;
   bool creator_ = true;
   std::vector<State> states_;
+  std::vector<Tenure> tenures_;       // of the present state of each slice
   std::vector<std::uint32_t> stack_;  // kOurs: free slices, the hottest last
+  std::size_t punched_ = 0;           // kOurs: as many at the stack's cold end are kPunched
+  std::optional<std::uint32_t> kept_punched_;  // head_ when its payload was given back
   std::uint32_t touched_ = 0;         // kOurs: slices [touched_, capacity) were never used
   std::uint32_t head_ = 0;            // kOurs: index of the shared list's first slice
   std::uint32_t tail_ = 0;            // kPeers: index of the shared list's last slice
@@ -116,6 +161,7 @@ class SliceList {
   std::uint32_t lent_ = 0;
   std::uint32_t held_ = 0;
   std::uint32_t borrowed_ = 0;
+  std::uint32_t now_ = 0;
 };
 
 }  // namespace shm

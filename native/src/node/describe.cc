@@ -15,7 +15,62 @@ const char* RoleName(ListRole role) {
   return "shared";
 }
 
+const char* StateName(SliceHolder::State state) {
+  switch (state) {
+    case SliceHolder::State::kHeld:
+      return "held";
+    case SliceHolder::State::kLentOut:
+      return "lentOut";
+    case SliceHolder::State::kSent:
+      return "lent";
+    case SliceHolder::State::kBorrowed:
+      return "borrowed";
+    case SliceHolder::State::kOnLoan:
+      break;
+  }
+  return "onLoan";
+}
+
+// The slice longest held, with the peer, and of the peer with us: its age and stream.
+void SetOldest(Napi::Env env, Napi::Object entry, const SliceList& list) {
+  const SliceHolder* held = nullptr;
+  const SliceHolder* lent = nullptr;
+  const SliceHolder* borrowed = nullptr;
+  const auto holders = list.Holders();
+  for (const SliceHolder& holder : holders) {
+    const SliceHolder*& oldest = holder.state == SliceHolder::State::kSent   ? lent
+                                 : holder.state == SliceHolder::State::kHeld ||
+                                         holder.state == SliceHolder::State::kLentOut
+                                     ? held
+                                     : borrowed;
+    if (oldest == nullptr || oldest->age_ms < holder.age_ms) oldest = &holder;
+  }
+  const auto set = [&](const char* age, const char* stream, const SliceHolder* oldest) {
+    if (oldest == nullptr) return;
+    entry.Set(age, Napi::Number::New(env, oldest->age_ms));
+    entry.Set(stream, Napi::Number::New(env, oldest->stream));
+  };
+  set("oldestHeldMs", "oldestHeldStream", held);
+  set("oldestLentMs", "oldestLentStream", lent);
+  set("oldestBorrowedMs", "oldestBorrowedStream", borrowed);
+}
+
 }  // namespace
+
+Napi::Array DescribeHolders(Napi::Env env, Session& session, std::size_t most) {
+  auto list = Napi::Array::New(env);
+  std::uint32_t index = 0;
+  for (const SliceHolder& holder : session.Holders(most)) {
+    auto entry = Napi::Object::New(env);
+    entry.Set("slice", Napi::Number::New(env, holder.slice));
+    entry.Set("payload", Napi::Number::New(env, holder.payload));
+    entry.Set("state", StateName(holder.state));
+    entry.Set("stream", Napi::Number::New(env, holder.stream));
+    entry.Set("ageMs", Napi::Number::New(env, holder.age_ms));
+    list.Set(index++, entry);
+  }
+  return list;
+}
 
 Napi::Object DescribeSession(Napi::Env env, Session& session) {
   // What the peer has returned but nobody needed yet counts as freed.
@@ -36,6 +91,7 @@ Napi::Object DescribeSession(Napi::Env env, Session& session) {
     entry.Set("held", number(list.held()));
     entry.Set("lent", number(list.lent()));
     entry.Set("borrowed", number(list.borrowed()));
+    SetOldest(env, entry, list);
     lists.Set(index++, entry);
   }
   const Session::Counters& counters = session.counters();
@@ -45,6 +101,7 @@ Napi::Object DescribeSession(Napi::Env env, Session& session) {
   out.Set("budget", number(region.budget()));
   out.Set("bytesInUse", number(region.InUse()));
   out.Set("bytesBorrowed", number(region.Borrowed()));
+  out.Set("punchedBytes", number(session.counters().punched_bytes));
   out.Set("lentOut", number(region.lends_outstanding()));
   out.Set("wakesSent", number(counters.wakes_sent));
   out.Set("wakesSuppressed", number(counters.wakes_suppressed));

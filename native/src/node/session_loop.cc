@@ -9,6 +9,8 @@ namespace {
 constexpr int kMaxPasses = 8;
 // A wake-up is put off to the end of the turn, but a long turn must not make the peer wait.
 constexpr std::uint64_t kMaxWakeDelayNs = 100'000;
+// How often a session that has free memory looks whether it was idle long enough.
+constexpr std::uint64_t kTrimMs = 500;
 
 // While it lives, calls into JavaScript start at the event loop.
 class LoopScope {
@@ -28,6 +30,7 @@ class LoopScope {
 // Drains the ring now: a Polling message arrived, or the control socket is about to be read.
 Napi::Value SessionObject::Poll(const Napi::CallbackInfo& info) {
   if (session_ && words_.data() != nullptr) {
+    Clock();
     session_->MarkAwake();
     awake_ = true;
     Pump();
@@ -36,9 +39,23 @@ Napi::Value SessionObject::Poll(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+void SessionObject::Clock() {
+  if (session_) session_->SetTime(static_cast<std::uint32_t>(uv_now(turn_->handles().loop())));
+}
+
+void SessionObject::OnTrim() {
+  const Napi::HandleScope scope(Env());
+  const LoopScope from_loop(from_loop_);
+  Clock();
+  if (session_->Trim()) return;
+  uv_timer_stop(trim_);
+  if (session_->corrupt()) Corrupt();
+}
+
 void SessionObject::OnWakeUp() {
   const Napi::HandleScope scope(Env());
   const LoopScope from_loop(from_loop_);
+  Clock();
   session_->AcknowledgeWakeUp();
   awake_ = true;  // the peer set the flag when it woke us
   Enlist();
@@ -64,16 +81,31 @@ void SessionObject::Pump() {
 void SessionObject::EndTurn() {
   const LoopScope from_loop(from_loop_);
   enlisted_ = false;
+  Clock();
   Pump();
   if (!session_) return;
   Flush();
   // To wake a peer that is dead ends the session.
-  if (!session_ || !awake_) return;
+  if (!session_) return;
+  WatchIdle();
+  if (!awake_) return;
   if (session_->TrySleep()) {
     awake_ = false;
   } else {
     Enlist();
   }
+}
+
+// Memory that was used in this turn is given back some time after it was last needed.
+void SessionObject::WatchIdle() {
+  if (trim_ == nullptr) {
+    trim_ = turn_->handles().Open<uv_timer_t>(this, uv_timer_init);
+    if (trim_ == nullptr) return;
+  }
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(trim_)) || !session_->HasIdle()) return;
+  uv_timer_start(
+      trim_, [](uv_timer_t* timer) { static_cast<SessionObject*>(timer->data)->OnTrim(); },
+      kTrimMs, kTrimMs);
 }
 
 void SessionObject::Published() {

@@ -9,6 +9,7 @@ namespace shm {
 // allocate(bytes): spans received; [payload offset, bytes] of each in the spans array.
 napi_value SessionObject::Allocate(const MessageCall& call) {
   if (!session_) return call.Number(0);
+  Clock();
   Abandon();
   if (session_->Allocate(call.Word(0), spans_) < 0) {
     spans_.clear();
@@ -37,6 +38,7 @@ napi_value SessionObject::Send(const MessageCall& call) {
 // hold(bytes): the header offset of one slice with room for as many, 0 when none is to be had.
 napi_value SessionObject::Hold(const MessageCall& call) {
   if (!session_) return call.Number(0);
+  Clock();
   const std::uint32_t slice = session_->Hold(call.Word(0));
   if (slice == 0 && session_->corrupt()) Corrupt();
   return call.Number(slice);
@@ -69,6 +71,7 @@ napi_value SessionObject::Write(const MessageCall& call) {
                            nullptr);
   const std::uint32_t offset = call.Word(2);
   const std::uint32_t length = call.Word(3);
+  Clock();
   Abandon();
   const std::int64_t covered = session_->Allocate(length, spans_);
   if (covered < 0) {

@@ -16,6 +16,7 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                       InstanceMethod<&SessionObject::Describe>("describe"),
                       InstanceMethod<&SessionObject::Poll>("poll"),
                       InstanceMethod<&SessionObject::Intact>("intact"),
+                      InstanceMethod<&SessionObject::Holders>("holders"),
                       InstanceMethod<&SessionObject::Statistics>("statistics"),
                       InstanceMethod<&SessionObject::Close>("close"),
                       InstanceMethod<&SessionObject::Unmap>("unmap"),
@@ -99,8 +100,16 @@ Napi::Value SessionObject::Describe(const Napi::CallbackInfo& info) {
   return description;
 }
 
+// holders(most): the slices somebody has, those longest with their holder first.
+Napi::Value SessionObject::Holders(const Napi::CallbackInfo& info) {
+  Clock();
+  return session_ ? DescribeHolders(info.Env(), *session_, info[0].As<Napi::Number>().Uint32Value())
+                  : Napi::Array::New(info.Env());
+}
+
 Napi::Value SessionObject::Statistics(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
+  Clock();
   return session_ ? DescribeSession(env, *session_) : env.Undefined();
 }
 
@@ -113,7 +122,9 @@ Napi::Value SessionObject::Close(const Napi::CallbackInfo& info) {
 
 void SessionObject::Shut() {
   turn_->handles().Close(poll_);
+  turn_->handles().Close(trim_);
   poll_ = nullptr;
+  trim_ = nullptr;
   turn_->Forget(this);
   enlisted_ = false;
   session_.reset();

@@ -37,6 +37,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value Describe(const Napi::CallbackInfo& info);
   Napi::Value Poll(const Napi::CallbackInfo& info);
   Napi::Value Intact(const Napi::CallbackInfo& info);
+  Napi::Value Holders(const Napi::CallbackInfo& info);
   Napi::Value Statistics(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Unmap(const Napi::CallbackInfo& info);
@@ -53,8 +54,12 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   napi_value Release(const MessageCall& call);
 
   void OnWakeUp();
+  void OnTrim();
+  // Tells the session the time: before anything that a slice's age counts from.
+  void Clock();
   void Pump();
   void Published();
+  void WatchIdle();
   void Flush();
   void Enlist();
   void Corrupt();
@@ -66,6 +71,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   HandedFd control_;  // between takeControl and start
   std::shared_ptr<Turn> turn_;
   uv_poll_t* poll_ = nullptr;
+  uv_timer_t* trim_ = nullptr;  // active while there may be memory to give back
   bool enlisted_ = false;
   bool awake_ = false;       // the peer need not wake us
   bool pumping_ = false;
