@@ -1,14 +1,16 @@
 import { AsyncResource } from 'node:async_hooks'
-import { maxHeaderSize, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import { HttpParseError } from '../errors.ts'
-import type { Limits } from '../limits.ts'
 import type { Headers, RequestHead } from '../message.ts'
 import { RequestReader } from '../request-reader.ts'
 import type { Lease, Wire, WireOwner } from '../wire.ts'
 import { abortedError, answerTo, type ClientError, parseError } from './client-error.ts'
 import { dispatch, publishFinish } from './dispatch.ts'
+import { PendingInput } from './pending-input.ts'
 import { type RequestHost, WireRequest } from './request.ts'
 import { type ResponseHost, WireResponse } from './response.ts'
+import { limitsOf, rejectsBodies } from './server-options.ts'
+import { isUpgrade, upgrade } from './upgrade.ts'
 import type { WireStream } from './wire-stream.ts'
 
 /** Bytes of a body nobody reads that are dropped before the connection is closed instead. */
@@ -34,15 +36,13 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   /** Connections are served in no request's async context. */
   readonly #context = new AsyncResource('HTTPSERVERCONNECTION')
   #wire: Wire | undefined
-  #paused = false
+  readonly #pending = new PendingInput()
   /** Being read, or answered; the response is undefined once it has finished. */
   #request: WireRequest | undefined
   #response: WireResponse | undefined
   #requests = 0
   /** Of the chunk that is being read. */
   #lease: Lease | undefined
-  /** Bytes behind the current request, of our own. */
-  #rest: Buffer | undefined
   /** Asks for what is not HTTP. */
   #upgrade: RequestHead | undefined
   #upgraded = false
@@ -74,7 +74,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   start(): void {
     // Bytes that come during the call wait for what it returns.
     this.#wire = this.stream.takeOver(this)
-    if (this.#paused) this.#wire.pause()
+    this.#pending.start(this.#wire)
     this.#proceed()
   }
 
@@ -85,7 +85,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   }
 
   get rejectsBodies(): boolean {
-    return (this.server as HttpOptions).rejectNonStandardBodyWrites === true
+    return rejectsBodies(this.server)
   }
 
   get writableLength(): number {
@@ -99,7 +99,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   /** Ends the connection when it is idle, else after the response under way. */
   close(): void {
     if (this.#upgraded) return
-    if (this.#request === undefined && this.#rest === undefined) this.#closeSoon()
+    if (this.#request === undefined && this.#pending.empty) this.#closeSoon()
     else if (this.#response !== undefined) this.#response.shouldKeepAlive = false
   }
 
@@ -132,7 +132,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   onBytes(chunk: Buffer, lease: Lease | undefined): void {
     if (this.#failed || this.#closing) return
-    if (this.#wire === undefined) this.#keep(chunk, lease)
+    if (this.#wire === undefined) this.#pending.keep(chunk, lease)
     else this.#context.runInAsyncScope(this.#read, this, chunk, lease)
   }
 
@@ -141,7 +141,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     if (this.#failed) return
     if (this.#busy) {
       // Its last request, unless others wait behind it.
-      if (this.#response !== undefined && this.#rest === undefined) {
+      if (this.#response !== undefined && this.#pending.empty) {
         this.#response.shouldKeepAlive = false
       }
       return
@@ -169,7 +169,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   onClose(error: Error | undefined): void {
     this.#closed = true
     this.#failed = true
-    this.#rest = undefined
+    this.#pending.clear()
     for (const action of this.#whenDrained.splice(0)) action(error ?? abortedError())
     const request = this.#request
     const response = this.#response
@@ -183,11 +183,11 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   }
 
   resumeBody(): void {
-    this.#resume()
+    if (!this.#closed) this.#pending.resume()
   }
 
   pauseBody(): void {
-    this.#pause()
+    this.#pending.pause()
   }
 
   send(
@@ -243,13 +243,14 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     try {
       while (at < chunk.length && !this.#failed && !this.#closing) {
         if (this.#busy) {
-          this.#keep(chunk.subarray(at), lease)
+          this.#pending.keep(chunk.subarray(at), lease)
           break
         }
         at = this.#reader.feed(chunk, at)
         if (this.#upgrade !== undefined) {
-          const head = chunk.subarray(at)
-          this.#switch(this.#upgrade, lease === undefined ? head : Buffer.from(head))
+          const behind = chunk.subarray(at)
+          this.#upgraded = true
+          upgrade(this, this.#upgrade, lease === undefined ? behind : Buffer.from(behind))
           break
         }
         this.#settle()
@@ -267,7 +268,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   }
 
   #onHead(head: RequestHead): void {
-    if (this.#isUpgrade(head)) {
+    if (isUpgrade(this.server, head)) {
       this.#upgrade = head
       return
     }
@@ -312,31 +313,6 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     }
   }
 
-  #isUpgrade({ method, upgrade, framing }: RequestHead): boolean {
-    if (method === 'CONNECT') return true
-    // With a body it would be unclear where the other protocol begins.
-    return upgrade !== undefined && framing.kind === 'none' && this.#heard('upgrade')
-  }
-
-  #heard(event: string): boolean {
-    return this.server.listenerCount(event) > 0
-  }
-
-  #switch(head: RequestHead, rest: Buffer): void {
-    const event = head.method === 'CONNECT' ? 'connect' : 'upgrade'
-    if (!this.#heard(event)) {
-      this.stream.destroy()
-      return
-    }
-    const scope = new AsyncResource('HTTPINCOMINGMESSAGE')
-    const request = new WireRequest(this, head, scope)
-    ;(request as { upgrade?: boolean }).upgrade = true
-    request.complete = true
-    this.#upgraded = true
-    this.stream.giveBack()
-    scope.runInAsyncScope(this.server.emit, this.server, event, request, this.stream, rest)
-  }
-
   /** The exchange is over when the request was read and the response has left. */
   #settle(): void {
     if (this.#request?.complete !== true || this.#response !== undefined) return
@@ -347,54 +323,23 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   /** Reads on behind a request. */
   #proceed(): void {
-    const rest = this.#rest
-    if (rest !== undefined) {
-      this.#rest = undefined
-      this.#context.runInAsyncScope(this.#read, this, rest, undefined)
+    const rest = this.#pending.take()
+    if (rest !== undefined) this.#context.runInAsyncScope(this.#read, this, rest, undefined)
+    if (!this.#pending.empty || this.#request !== undefined || this.#closed) return
+    if (this.#pending.paused) {
+      this.#context.runInAsyncScope(this.#pending.resume, this.#pending)
     }
-    if (this.#rest !== undefined || this.#request !== undefined) return
-    if (this.#paused) this.#context.runInAsyncScope(this.#resume, this)
     if (this.#peerEnded && !this.#busy) this.onEnd()
-  }
-
-  #keep(chunk: Buffer, lease: Lease | undefined): void {
-    const own = lease === undefined ? chunk : Buffer.from(chunk)
-    this.#rest = this.#rest === undefined ? own : Buffer.concat([this.#rest, own])
-    this.#pause()
-  }
-
-  #pause(): void {
-    if (this.#paused) return
-    this.#paused = true
-    this.#wire?.pause()
-  }
-
-  #resume(): void {
-    if (!this.#paused || this.#closed) return
-    this.#paused = false
-    this.#wire?.resume()
   }
 
   /** As `destroySoon` of a socket: what was written arrives, what still comes is not read. */
   #closeSoon(): void {
     if (this.#closing || this.#closed) return
     this.#closing = true
-    this.#rest = undefined
+    this.#pending.clear()
     // Nothing waits to leave: a response that does has not finished.
     this.#wire?.end()
     this.#wire?.destroy()
-  }
-}
-
-interface HttpOptions extends Server {
-  readonly maxHeaderSize?: number | undefined
-  readonly rejectNonStandardBodyWrites?: boolean
-}
-
-function limitsOf(server: Server): Limits {
-  return {
-    maxHeaderBytes: (server as HttpOptions).maxHeaderSize || maxHeaderSize,
-    maxHeaderCount: server.maxHeadersCount || 2000
   }
 }
 

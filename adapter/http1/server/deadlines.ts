@@ -1,9 +1,6 @@
-import type { Server } from 'node:http'
 import { timeoutError } from './client-error.ts'
 import type { HttpConnection, Phase } from './connection.ts'
-
-/** What node:http adds to the keep-alive timeout it announces, so that the client gives up first. */
-const KEEP_ALIVE_MARGIN_MS = 1000
+import { keepAliveMarginMs } from './server-options.ts'
 
 /**
  * The deadlines of one connection, looked at by a sweep: the time of a phase begins when a sweep
@@ -39,7 +36,8 @@ export class Deadlines {
     const inRequest = now - this.#requestSince
     if (phase === 'idle' && served > 0) {
       const { keepAliveTimeout } = server
-      if (keepAliveTimeout > 0 && inPhase > keepAliveTimeout + marginOf(server)) connection.close()
+      if (keepAliveTimeout > 0 && inPhase > keepAliveTimeout + keepAliveMarginMs(server))
+        connection.close()
     } else if (phase === 'idle' || phase === 'head') {
       const over = isOver(inPhase, server.headersTimeout)
       if (over || isOver(inRequest, server.requestTimeout)) connection.fail(timeoutError())
@@ -70,9 +68,4 @@ interface Counted {
 
 function isOver(elapsed: number, timeout: number): boolean {
   return timeout > 0 && elapsed > timeout
-}
-
-function marginOf(server: Server): number {
-  const { keepAliveTimeoutBuffer } = server as Server & { readonly keepAliveTimeoutBuffer?: number }
-  return keepAliveTimeoutBuffer ?? KEEP_ALIVE_MARGIN_MS
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Headers, RequestHead } from '../message.ts'
 import type { Lease } from '../wire.ts'
 import { combineHeaders } from './combined-headers.ts'
+import { joinsDuplicates } from './server-options.ts'
 import type { WireStream } from './wire-stream.ts'
 
 /** What a request needs of its connection. */
@@ -54,8 +55,7 @@ export class WireRequest extends IncomingMessage {
     this.httpVersionMajor = 1
     this.httpVersionMinor = head.version
     this.httpVersion = head.version === 1 ? '1.1' : '1.0'
-    internals(this).joinDuplicateHeaders =
-      (host.server as HttpOptions).joinDuplicateHeaders === true
+    internals(this).joinDuplicateHeaders = joinsDuplicates(host.server)
     // A request that was read in full is not over: 'close' comes after the response, or when the
     // client goes away. In node:http a body that was read aborts `request.signal` of Fastify.
     state(this).autoDestroy = false
@@ -188,10 +188,6 @@ export class WireRequest extends IncomingMessage {
       }
     })
   }
-}
-
-interface HttpOptions extends Server {
-  readonly joinDuplicateHeaders?: boolean
 }
 
 /** Of `IncomingMessage`, as node:http's own parser uses it. */
