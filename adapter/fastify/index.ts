@@ -2,15 +2,18 @@
  * The Fastify plugin: `await app.register(shmesh)`, and the app serves shared memory as it serves
  * TCP. Routes, hooks, plugins, logging and errors do not change.
  */
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { HttpConnections, ServerConnections } from '../http1/index.ts'
-import { listen, type SessionStatistics, type ShmListener } from '../shmipc/index.ts'
+import { resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
+import type { SessionStatistics } from '../shmipc/index.ts'
 import { bufferParser } from './buffer-parser.ts'
-import { resolveOptions, type ShmPluginOptions } from './options.ts'
+import { ReplyMemory } from './reply-memory.ts'
 
 export type { BufferParserOptions } from './buffer-parser.ts'
-export type { ShmPluginOptions } from './options.ts'
+export type { ReplyMemory } from './reply-memory.ts'
+
+/** Of `app.register(shmesh, options)`. */
+export type ShmPluginOptions = ServerOptions
 
 export interface ShmServer {
   /** Unix sockets the app serves. */
@@ -25,82 +28,47 @@ declare module 'fastify' {
   interface FastifyInstance {
     shm: ShmServer
   }
+  interface FastifyReply {
+    shm: ReplyMemory
+  }
 }
 
-/** A client that is stopped must not keep the app from closing, ms. */
-const LEAVE_MS = 1000
+/** Given by Fastify to every plugin. */
+const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
 
 const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
-  const resolved = resolveOptions(options)
-  const listeners: ShmListener[] = []
-  const own = new HttpConnections(app.server)
-  const borrowed = new ServerConnections(app.server)
+  const resolved = resolveServerOptions('the shmesh plugin', options, FASTIFY_OPTIONS)
+  const served = new ServedPaths(app.server, resolved, app.log)
   const force = app.initialConfig.forceCloseConnections === true
-  const sessions = () => listeners.flatMap((listener) => [...listener.sessions])
-
-  /** Nobody new is accepted, and who is here agrees to start nothing new: no request is lost. */
-  let left: Promise<void> | undefined
-  const leave = () => {
-    left ??= Promise.all(listeners.map((listener) => listener.close())).then(async () => {
-      if (!force) await within(LEAVE_MS, Promise.all(sessions().map((session) => session.leave())))
-    })
-    return left
-  }
 
   app.decorate('shm', {
-    paths: resolved.paths,
+    paths: served.paths,
     get transport() {
-      return listeners[0]?.transport
+      return served.transport
     },
-    statistics: () => sessions().map((session) => session.statistics())
+    statistics: () => served.statistics()
+  })
+  app.decorateReply('shm', {
+    getter(this: FastifyReply) {
+      return new ReplyMemory(this.raw.socket)
+    }
   })
 
   app.addHook('onReady', async () => {
-    try {
-      for (const path of resolved.paths) listeners.push(await listen({ ...resolved, path }))
-    } catch (error) {
-      // A path that cannot be served fails the start-up whole.
-      await Promise.all(listeners.map((listener) => listener.close()))
-      throw error
-    }
-    for (const listener of listeners) {
-      listener.on('stream', (stream) => (resolved.compat ? borrowed : own).add(stream))
-      listener.on('connection', (socket) => borrowed.add(socket))
-      report(app, listener)
-    }
+    await served.open()
     // Run first of all, for it is registered last. From `preClose` on Fastify answers 503.
-    if (!force) (app as Partial<Closing>).onClose?.(leave)
+    if (!force) (app as Partial<Closing>).onClose?.(() => served.leave(true))
   })
 
   app.addHook('preClose', async () => {
-    await leave()
-    const ms = force ? 0 : resolved.drainTimeoutMs
-    await Promise.all([own.drain(ms), borrowed.drain(ms)])
-    for (const session of sessions()) session.destroy()
+    await served.leave(!force)
+    await served.drain(force ? 0 : resolved.drainTimeoutMs)
   })
 }
 
 /** Of avvio, which Fastify is built on: what `addHook('onClose')` calls, at any time. */
 interface Closing {
   onClose(action: () => Promise<void>): void
-}
-
-function report(app: FastifyInstance, listener: ShmListener): void {
-  listener.on('refused', (reason) =>
-    app.log.warn({ path: listener.path, reason }, 'session refused')
-  )
-  app.log.info(`Server listening at shm://${listener.path}`)
-  if (listener.transport === 'socket') {
-    app.log.warn(`shm://${listener.path} is served by ordinary sockets`)
-  }
-}
-
-function within(ms: number, work: Promise<unknown>): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }
 
 interface ShmPlugin extends FastifyPluginAsync<ShmPluginOptions> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import Fastify from 'fastify'
 import shmesh from '../fastify/index.ts'
-import { agentFor, startApp } from './app.ts'
+import { agentFor, plainGet, startApp } from './app.ts'
 import { pattern, sha256 } from './support/pattern.ts'
 import { type Scene, scene } from './support/scene.ts'
 
@@ -59,6 +59,24 @@ test('inject, which is no connection, works with it too', async () => {
 function kept(lifetime: 'held' | 'request', compat: boolean): boolean {
   return lifetime === 'held' || compat
 }
+
+test('a body made in the memory of its client arrives exact, and is gone', async (t) => {
+  const s = await scene(t)
+  await startApp(s)
+  const agent = agentFor(s)
+  const get = async (path: string) => {
+    const { body } = await agent.request({ origin: 'http://a', path, method: 'GET' })
+    return Buffer.from(await body.arrayBuffer())
+  }
+  for (const size of [20_000, 1_000_000]) {
+    assert.equal(sha256(await get(`/allocated/${size}`)), sha256(pattern(size)))
+    assert.equal(String(await get('/left')), '0')
+  }
+  // Whoever came by a socket has none, and is served all the same.
+  const plain = await plainGet(s.path, '/allocated/20000')
+  assert.equal(plain.status, 200)
+  assert.equal(String(await get('/left')), '20000')
+})
 
 interface Seen {
   readonly bytes?: number

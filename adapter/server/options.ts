@@ -2,7 +2,8 @@ import { InvalidArgumentError } from '../errors.ts'
 import { parseDuration } from '../options.ts'
 import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
 
-export interface ShmPluginOptions {
+/** How an HTTP server is served through shared memory. */
+export interface ServerOptions {
   /**
    * Unix socket the proxy connects to: `shm:///run/shmesh/app.sock` or an absolute path, or several
    * of them.
@@ -40,14 +41,14 @@ export interface ShmPluginOptions {
    */
   readonly compat?: boolean
   /**
-   * How long `app.close()` waits for requests under way before it destroys their connections.
+   * How long closing waits for requests under way before it destroys their connections.
    *
    * @defaultValue '30s'
    */
   readonly drainTimeout?: string
 }
 
-export interface ResolvedOptions {
+export interface ResolvedServerOptions {
   readonly paths: readonly string[]
   readonly mode: number | undefined
   readonly group: string | number | undefined
@@ -57,25 +58,30 @@ export interface ResolvedOptions {
   readonly drainTimeoutMs: number
 }
 
-const OPTIONS: readonly string[] = [
+export const SERVER_OPTIONS: readonly (keyof ServerOptions)[] = [
   'path',
   'mode',
   'group',
   'takeover',
   'memory',
   'compat',
-  'drainTimeout',
-  // Fastify's own, given to every plugin.
-  'prefix',
-  'logLevel',
-  'logSerializers'
+  'drainTimeout'
 ]
 
-/** @throws {InvalidArgumentError} */
-export function resolveOptions(options: ShmPluginOptions): ResolvedOptions {
+/**
+ * @param owner what was given the options, for the message
+ * @param ignored names of others that may be among them
+ * @throws {InvalidArgumentError}
+ */
+export function resolveServerOptions(
+  owner: string,
+  options: ServerOptions,
+  ignored: readonly string[] = []
+): ResolvedServerOptions {
+  const known = [...SERVER_OPTIONS, ...ignored]
   for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue
-    throw new InvalidArgumentError('the shmesh plugin', `given ${OPTIONS.slice(0, 7)} only`, name)
+    if (known.includes(name)) continue
+    throw new InvalidArgumentError(owner, `given ${SERVER_OPTIONS} only`, name)
   }
   const given = options.path === undefined ? [defaultSocketPath('app')] : [options.path].flat()
   if (given.length === 0) throw new InvalidArgumentError('path', 'one path at least', '[]')

@@ -1,0 +1,3 @@
+'use strict'
+
+module.exports = require('./load.cjs')('../../dist/adapter/http/index.js')

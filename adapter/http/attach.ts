@@ -1,0 +1,65 @@
+import type { Server } from 'node:http'
+import { warnOnce } from '../log.ts'
+import { resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
+import type { SessionStatistics } from '../shmipc/index.ts'
+import { countIn } from './count-in.ts'
+
+export type AttachOptions = ServerOptions
+
+/** A server's presence on the paths it was attached to. */
+export interface Attachment {
+  /** Unix sockets the server serves. */
+  readonly paths: readonly string[]
+  /** `socket` when shared memory cannot be had. */
+  readonly transport: 'shm' | 'socket'
+  /** Open connections, over shared memory and over plain sockets on these paths. */
+  readonly connections: number
+  /** One entry per session: memory, slices in use, wake-ups, fallbacks. */
+  statistics(): SessionStatistics[]
+  /**
+   * Accepts nobody new, answers what is under way for as long as `drainTimeout`, and removes the
+   * paths. The server's own `close()` does it too.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Serves `server` through shared memory, beside whatever it listens on: Express, Koa, Hono, NestJS,
+ * or a listener of your own. The server need not listen at all.
+ *
+ *     const server = createServer(app).listen(8080)
+ *     await attach(server, { path: '/run/shmesh/app.sock' })
+ *
+ * @throws {ShmError} `SHM_ERR_INVALID_ARG`, `SHM_ERR_ADDRESS`, `SHM_ERR_ADDRESS_IN_USE`,
+ *   `SHM_ERR_PERMISSION`; nothing is left behind then
+ */
+export async function attach(server: Server, options: AttachOptions = {}): Promise<Attachment> {
+  const resolved = resolveServerOptions('attach', options)
+  const served = new ServedPaths(server, resolved, {
+    info: () => undefined,
+    warn: ({ path, reason }, message) => {
+      if (reason !== undefined)
+        warnOnce('SHMESH_SESSION_REFUSED', `${message} on ${path}: ${reason}`)
+    }
+  })
+  await served.open()
+  let closed: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closed ??= (async () => {
+      await served.leave(true)
+      await served.drain(resolved.drainTimeoutMs)
+      uncount()
+    })()
+    return closed
+  }
+  const uncount = countIn(server, served, close)
+  return {
+    paths: served.paths,
+    transport: served.transport!,
+    get connections() {
+      return served.connections
+    },
+    statistics: () => served.statistics(),
+    close
+  }
+}

@@ -1,0 +1,2 @@
+/** `shmesh/http`: any node:http server through shared memory. */
+export { type Attachment, type AttachOptions, attach } from './attach.ts'

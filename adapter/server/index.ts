@@ -1,0 +1,3 @@
+/** What the Fastify plugin and `attach` have in common: one HTTP server, served on some paths. */
+export { resolveServerOptions, type ServerOptions } from './options.ts'
+export { ServedPaths, type ServerLog } from './served-paths.ts'
