@@ -39,6 +39,8 @@ export class WireRequest extends IncomingMessage {
   #taker: BodyTaker | undefined
   /** Somebody reads, or did. */
   #consuming = false
+  /** `_read` waits for a push: it is not called again before one. */
+  #asked = false
   #received = false
   #paused = false
   /** The response is done and nobody reads: the rest is dropped. */
@@ -87,6 +89,7 @@ export class WireRequest extends IncomingMessage {
     }
     if (this.destroyed) return
     this.#received = true
+    this.#asked = false
     const owned = lease === undefined || this.readableEncoding !== null
     if (this.push(owned ? chunk : Buffer.from(chunk))) return
     this.#paused = true
@@ -100,6 +103,7 @@ export class WireRequest extends IncomingMessage {
     const taker = this.#taker
     if (taker !== undefined) {
       this.#taker = undefined
+      if (this.#asked) this.push(null)
       taker.onBodyEnd(undefined)
     } else if (this.#discarding) this.#finish()
     // Nobody asked yet: `_read` tells them when they do.
@@ -142,6 +146,7 @@ export class WireRequest extends IncomingMessage {
 
   override _read(): void {
     this.#consuming = true
+    this.#asked = true
     if (this.complete) this.push(null)
     else this.#resume()
   }

@@ -127,10 +127,12 @@ test('a body that breaks off is an error', async (t) => {
 test('what was read before comes first, and any other stream will do', async (t) => {
   const scene = new ServerScene(t)
   const stream = scene.connect()
+  const closed: string[] = []
   const received = new Promise<Buffer>((resolve) => {
     scene.server.once('request', async (request, response) => {
       await settled()
       assert.ok((request as WireRequest).readableLength > 0)
+      request.once('close', () => closed.push('close'))
       collectBody(request, { limit: 100, length: 6 }, (_error, body) => {
         response.end()
         resolve(body!)
@@ -142,6 +144,8 @@ test('what was read before comes first, and any other stream will do', async (t)
   await settled()
   stream.deliver('def')
   assert.equal(String(await received), 'abcdef')
+  await settled()
+  assert.deepEqual(closed, ['close'])
 
   const other = new Promise<Buffer>((resolve, reject) => {
     const body = Readable.from([Buffer.from('ab'), 'cd'])
