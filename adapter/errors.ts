@@ -13,7 +13,8 @@ export const SHM_ERROR_CODES = [
   'SHM_ERR_HANDSHAKE',
   'SHM_ERR_PROTOCOL',
   'SHM_ERR_SESSION_CLOSED',
-  'SHM_ERR_TIMEOUT'
+  'SHM_ERR_TIMEOUT',
+  'SHM_ERR_INSPECT'
 ] as const
 
 export type ShmErrorCode = (typeof SHM_ERROR_CODES)[number]

@@ -9,6 +9,7 @@ const HELP = `shmesh: HTTP between a mesh proxy and the app beside it, through s
   shmesh proxy --config shmesh.yaml    run the mesh proxy
   shmesh proxy --listen http://127.0.0.1:8080 --upstream shm:///run/shmesh/app.sock
   shmesh demo                          compare no proxy, Unix socket and shared memory here
+  shmesh inspect PATH|PID|DUMP         what is in the shared memory, and who holds it
 
   shmesh COMMAND --help                the options of a command
   shmesh --version
@@ -19,6 +20,7 @@ type Command = (args: string[]) => Promise<number>
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   proxy: async () => (await import('./cli/proxy-command.ts')).runProxy,
+  inspect: async () => (await import('./cli/inspect-command.ts')).runInspect,
   demo: async () => {
     // Resolved at run time: floor 5 dispatches to the load tests and does not depend on them.
     const module = new URL('../load-tests/demo/index.js', import.meta.url).href
