@@ -397,7 +397,8 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     const words = this.#words
     let at = first
     try {
-      while (at < end) {
+      // Whoever takes a slice may end the session, and the memory with it.
+      while (at < end && !this.#ended) {
         const slice = words[at]!
         const payload = words[at + 1]!
         const bytes = words[at + 2]!
@@ -408,7 +409,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
       }
     } finally {
       // A listener threw: what follows has no second copy.
-      if (at < end) this.#onSlices(channel, at, end, loan)
+      if (at < end && !this.#ended) this.#onSlices(channel, at, end, loan)
     }
   }
 

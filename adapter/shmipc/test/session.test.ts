@@ -217,3 +217,14 @@ test('an open stream keeps the process alive until it ends', async (t) => {
 
   assert.notEqual(await ended, undefined)
 })
+
+test('whoever reads the first slice of a message destroys the session', async (t) => {
+  const { session, peer } = await openSession(await scene(t), '1MiB')
+  const stream = command(session, 'source 400000')
+  const closed = closing(stream)
+  stream.on('data', () => session.destroy())
+
+  assert.equal((await closed)?.code, 'ECONNRESET')
+  assert.equal(session.closed, true)
+  await peer.call('quiet')
+})
