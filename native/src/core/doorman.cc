@@ -46,6 +46,8 @@ std::unique_ptr<Doorman> Doorman::Start(std::function<void()> notify, std::strin
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
+  // A fault ends the process where it is blocked: see TruncationGuard.
+  sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
     doorman->thread_ = std::thread([started = doorman.get()] { started->Run(); });
