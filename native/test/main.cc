@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "check.h"
+#include "hostile_client.h"
 
 namespace shm::test {
 namespace {
@@ -70,9 +71,14 @@ void Fail(const char* file, int line, const std::string& message) {
 }  // namespace shm::test
 
 // Arguments: `--verbose` names each test before it runs; anything else chooses the tests whose file
-// or name contains it.
+// or name contains it. `--hostile-clients PATH SEED COUNT` plays clients of somebody else's test.
 int main(int count, char** arguments) {
   using namespace shm::test;
+  if (count == 5 && std::string_view(arguments[1]) == "--hostile-clients") {
+    const auto seed = static_cast<std::uint32_t>(std::stoul(arguments[3]));
+    const auto clients = static_cast<std::uint32_t>(std::stoul(arguments[4]));
+    return PlayHostileClients(arguments[2], seed, clients) ? 0 : 1;
+  }
   bool verbose = false;
   std::string_view wanted;
   for (int i = 1; i < count; i++) {
