@@ -201,6 +201,11 @@ test('close() removes the path at once, and leaves what is open alone', async (t
   const stream = command(session, 'echo')
   stream.write('a')
   await once(stream, 'data')
+  // Before it has said what it speaks, a client is the listener's and goes with it.
+  await eventually('it is handed over', async () => {
+    const { connections } = await server.call('seen')
+    return connections === 1
+  })
   await server.call('closeListeners')
 
   assert.equal(existsSync(stage.path), false)
