@@ -6,12 +6,16 @@ import type { Load, Transport } from './cells.ts'
 
 /** Bytes a receiver compares at once: the expected ones stay in the cache, whatever the message. */
 const BLOCK_BYTES = 64 * 1024
+/** Below, `allocUnsafe` gives ordinary memory, whose copy is cheaper than a slice of its own. */
+const MIN_SHARED_BYTES = 16 * 1024
 /** Messages are of one byte, another than the message before. */
 const FILLS = [0x55, 0xaa] as const
 const EXPECTED = FILLS.map((fill) => Buffer.alloc(BLOCK_BYTES, fill))
 
 /** How an endpoint's bytes travel. */
 interface Wire {
+  /** Memory for the next message. What it held before may still be there. */
+  allocate(bytes: number): Buffer
   /** The endpoint does not touch `message` until it is answered. */
   write(message: Buffer): void
   end(): void
@@ -23,7 +27,6 @@ export class Endpoint {
   onMessage: () => void = () => undefined
   readonly #wire: Wire
   #load: Load | undefined
-  #message: Buffer = Buffer.alloc(0)
   #sent = 0
   #received = 0
   /** Of the message that is arriving. */
@@ -45,17 +48,18 @@ export class Endpoint {
 
   /** Between two messages only. */
   begin(load: Load): void {
-    if (this.#message.length !== load.bytes) this.#message = Buffer.alloc(load.bytes)
     this.#load = load
     this.#sent = 0
     this.#received = 0
   }
 
-  /** The previous message must have been answered: its memory is used again. */
+  /** The previous message must have been answered: its memory may be used again. */
   send(): void {
+    const { bytes, touched } = this.#load!
+    const message = this.#wire.allocate(bytes)
     const fill = FILLS[this.#sent++ & 1]!
-    if (this.#load!.touched) this.#message.fill(fill)
-    this.#wire.write(this.#message)
+    if (touched) message.fill(fill)
+    this.#wire.write(message)
   }
 
   #arrive(chunk: Buffer): void {
@@ -72,11 +76,24 @@ export class Endpoint {
   }
 }
 
+/** One buffer again and again: what suits a copying transport best. */
+function ownMemory(): (bytes: number) => Buffer {
+  let memory: Buffer = Buffer.alloc(0)
+  return (bytes) => {
+    if (memory.length !== bytes) memory = Buffer.alloc(bytes)
+    return memory
+  }
+}
+
 function duplexOf(stream: Duplex, arrive: (chunk: Buffer) => void): Wire {
   stream.on('data', arrive)
   stream.on('error', fail)
   stream.on('end', () => stream.end())
-  return { write: (message) => stream.write(message), end: () => stream.end() }
+  return {
+    allocate: ownMemory(),
+    write: (message) => stream.write(message),
+    end: () => stream.end()
+  }
 }
 
 function channelOf(stream: ShmStream, arrive: (chunk: Buffer) => void): Wire {
@@ -91,7 +108,12 @@ function channelOf(stream: ShmStream, arrive: (chunk: Buffer) => void): Wire {
       if (error !== undefined) fail(error)
     }
   })
-  return { write: (message) => channel.write('', message, 'latin1', ''), end: () => channel.end() }
+  const small = ownMemory()
+  return {
+    allocate: (bytes) => (bytes < MIN_SHARED_BYTES ? small(bytes) : stream.allocUnsafe(bytes)),
+    write: (message) => channel.write('', message, 'latin1', ''),
+    end: () => channel.end()
+  }
 }
 
 /** Reads every byte, as fast as memory gives them. */
