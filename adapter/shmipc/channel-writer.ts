@@ -43,6 +43,8 @@ export class ChannelWriter {
   #offset = 0
   #waitingSince = 0
   #fallback = false
+  /** No credit tells when the peer has read that end: what follows, a reset, goes behind it. */
+  #endedBySocket = false
   /** Parts the kernel has not taken yet: their buffers are still the caller's. */
   #inSocket = 0
   /** After the last of the queue the peer is told the end. */
@@ -130,7 +132,7 @@ export class ChannelWriter {
   onCredit(bytes: number): void {
     this.#outstanding -= bytes
     this.#credit += bytes
-    if (this.#outstanding <= 0) this.#fallback = false
+    if (this.#outstanding <= 0 && !this.#endedBySocket) this.#fallback = false
     if (this.#queue.length > 0) this.#continue()
   }
 
@@ -145,6 +147,7 @@ export class ChannelWriter {
     sent?: () => void
   ): void {
     this.started = true
+    this.#endedBySocket = this.#fallback
     if (this.#fallback && status !== Status.close) {
       this.#session.sendFallback(this.#id, status, undefined, sent)
       return

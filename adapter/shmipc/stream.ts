@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import { Channel, type ChannelFace, type ChannelOwner } from './channel.ts'
+import { HeldSlice } from './held-slice.ts'
 import type { Lease } from './lease.ts'
 import type { ShmSession } from './session.ts'
 
@@ -111,6 +112,30 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
     else this.channel.resume()
   }
 
+  override write(chunk: unknown, callback?: Done): boolean
+  override write(chunk: unknown, encoding: BufferEncoding, callback?: Done): boolean
+  override write(chunk: unknown, encoding?: BufferEncoding | Done, callback?: Done): boolean {
+    const held = heldBy(chunk)
+    if (held === undefined) return super.write(chunk, encoding as BufferEncoding, callback)
+    const done = typeof encoding === 'function' ? encoding : callback
+    return super.write(chunk, (error) => {
+      // Destroyed before: it would stay allocated until somebody collects the Buffer.
+      if (error != null) held.release()
+      done?.(error)
+    })
+  }
+
+  override end(callback?: () => void): this
+  override end(chunk: unknown, callback?: () => void): this
+  override end(chunk: unknown, encoding: BufferEncoding, callback?: () => void): this
+  override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+    if (heldBy(chunk) === undefined) {
+      return super.end(chunk, encoding as BufferEncoding, callback as () => void)
+    }
+    this.write(chunk)
+    return super.end((typeof encoding === 'function' ? encoding : callback) as () => void)
+  }
+
   /** @internal */
   onBytes(chunk: Buffer, lease: Lease | undefined): void {
     if (this.destroyed) return
@@ -161,7 +186,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
     const { channel } = this
     const buffers = chunks.map(toBuffer)
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
-    const parts = bytes <= MAX_JOINED_BYTES ? [Buffer.concat(buffers, bytes)] : buffers
+    const parts = bytes <= MAX_JOINED_BYTES ? [join(buffers, bytes)] : buffers
     const last = parts.pop()
     for (const part of parts) channel.write('', part, 'latin1', '')
     channel.write('', last, 'latin1', '', () => done(channel.writeError))
@@ -229,6 +254,18 @@ interface Piece {
 type Done = (error?: Error | null) => void
 
 const NOTHING = () => undefined
+
+function join(buffers: readonly Buffer[], bytes: number): Buffer {
+  const joined = Buffer.concat(buffers, bytes)
+  // Copied, it is as good as sent.
+  for (const buffer of buffers) heldBy(buffer)?.release()
+  return joined
+}
+
+/** The slice of ours that `chunk`, from `alloc`, is the memory of. */
+function heldBy(chunk: unknown): HeldSlice | undefined {
+  return Buffer.isBuffer(chunk) && chunk.length >= MIN_LENT_BYTES ? HeldSlice.of(chunk) : undefined
+}
 
 function allocate(session: ShmSession, bytes: number): Buffer | undefined {
   return bytes < MIN_LENT_BYTES ? undefined : session.hold(bytes)?.expose()
