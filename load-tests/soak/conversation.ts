@@ -25,6 +25,8 @@ export interface Setting {
   /** Of this process: when it pauses and yields. What it writes follows from the stream's seed. */
   readonly random: Random
   readonly onProblem: (problem: Problem) => void
+  /** Conversations that have not closed. */
+  readonly open: Set<Conversation>
 }
 
 /** One end of a stream: writes by its script, compares what comes with the other end's. */
@@ -66,6 +68,7 @@ export class Conversation {
     this.#setting = setting
     this.#plain = stream.session.peer === 'shmipc'
     setting.tally.streams++
+    setting.open.add(this)
     stream.on('error', (error) => {
       this.#error = error
     })
@@ -91,6 +94,25 @@ export class Conversation {
     this.#write()
   }
 
+  /** For one that should have closed. */
+  complainOpen(): void {
+    const { writableLength, writableEnded, readableLength, readableFlowing } = this.#stream
+    this.#problem(
+      `still open: ${this.#nextMessage} of ${this.#mine.messages.length} messages written, ` +
+        `${this.#received} of ${this.#theirs.bytes} bytes received, ` +
+        JSON.stringify({
+          ended: this.#ended,
+          writableEnded,
+          writableLength,
+          readableLength,
+          readableFlowing,
+          ...this.#stream.channel.statistics(),
+          reading: this.#mine.reading,
+          peerMayAbort: this.#peerMayAbort
+        })
+    )
+  }
+
   readonly #write = (): void => {
     const { messages, pattern, abortsAfterMessages } = this.#mine
     const { tally, random } = this.#setting
@@ -104,7 +126,9 @@ export class Conversation {
       const bytes = messages[this.#nextMessage]
       if (bytes === undefined) break
       this.#nextMessage++
-      const message = Buffer.allocUnsafe(bytes)
+      // Ordinary memory, or the memory it is sent from.
+      const owner = random.chance(0.5) ? Buffer : stream
+      const message = owner.allocUnsafe(bytes)
       fill(message, pattern, this.#written)
       this.#written += bytes
       tally.messages++
@@ -182,6 +206,7 @@ export class Conversation {
   }
 
   #onClose(): void {
+    this.#setting.open.delete(this)
     if (this.#aborted || this.#peerMayAbort) return
     const complete = this.#received === this.#theirs.bytes
     if (this.#error !== undefined) this.#problem(`failed: ${this.#error.message}`)

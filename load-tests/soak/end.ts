@@ -27,7 +27,8 @@ const tally: Tally = { streams: 0, aborted: 0, messages: 0, bytes: 0, views: 0 }
 const setting: Setting = {
   tally,
   random: new Random(derivedSeed(seed, side === 'client' ? -1 : -2)),
-  onProblem: (problem) => say({ problem })
+  onProblem: (problem) => say({ problem }),
+  open: new Set()
 }
 let finishing = false
 let opened = 0
@@ -105,6 +106,7 @@ async function reportWhenQuiet(session: ShmSession): Promise<void> {
     await setTimeout(QUIET_STEP_MS)
   }
   finished = true
+  for (const conversation of setting.open) conversation.complainOpen()
   say({ quiet: session.statistics(), sample: sample() })
 }
 
