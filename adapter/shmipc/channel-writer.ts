@@ -279,7 +279,7 @@ export class ChannelWriter {
     if (chain === undefined) return undefined
     spans.set(chain.spans)
     if (!native.sendHeld(this.#id, Status.lend, chain.spans.length / 2)) return 0
-    this.#session.lent(own, chain)
+    this.#session.lent.add(own, chain)
     return bytes
   }
 
@@ -305,7 +305,7 @@ export class ChannelWriter {
     if (now - this.#waitingSince >= FALLBACK_AFTER_MS) {
       this.#waitingSince = 0
       this.#fallback = true
-      this.#session.fellBack()
+      this.#session.fallbacks.turned(this.#session.native)
       return false
     }
     this.#session.waiters.wait(this.#continue)

@@ -174,7 +174,7 @@ export class Channel implements Lender {
   /** @internal For the owner to read; it ends with `returned`. */
   lend(view: Buffer, slice: SliceRef): Lease {
     this.#leases++
-    return this.session.lend(this, slice, view)
+    return this.session.borrowed.lend(this, slice, view.length)
   }
 
   /** @internal A message, or a part of it, as it lies in shared memory. */
@@ -182,7 +182,7 @@ export class Channel implements Lender {
     this.#slicesReceived++
     this.bytesRead += view.length
     this.#peerFellBack = false
-    if (this.#shut || this.#peerEnded) this.session.release(slice)
+    if (this.#shut || this.#peerEnded) this.session.borrowed.release(slice)
     else this.#inbox.addView(view, slice)
   }
 
@@ -200,7 +200,7 @@ export class Channel implements Lender {
   /** @internal A lease ended. */
   returned(slice: SliceRef, bytes: number): void {
     this.#leases--
-    this.session.returned(slice)
+    this.session.borrowed.returned(slice)
     this.consumed(bytes)
   }
 

@@ -46,12 +46,12 @@ export class Inbox {
   addView(view: Buffer, slice: SliceRef): void {
     const { session } = this.#channel
     if (this.#free) this.#deliverNow(view, slice)
-    else if (view.length >= MIN_KEPT_BYTES && session.mayKeep(view.length)) {
-      session.keep(view.length)
+    else if (view.length >= MIN_KEPT_BYTES && session.borrowed.mayKeep(view.length)) {
+      session.borrowed.keep(view.length)
       this.#pending.push({ memory: view, used: view.length, slice })
     } else {
       this.#copy(view)
-      session.release(slice)
+      session.borrowed.release(slice)
     }
   }
 
@@ -95,8 +95,8 @@ export class Inbox {
 
   #letGo(slice: SliceRef | undefined, bytes: number): void {
     if (slice === undefined) return
-    this.#channel.session.unkeep(bytes)
-    this.#channel.session.release(slice)
+    this.#channel.session.borrowed.unkeep(bytes)
+    this.#channel.session.borrowed.release(slice)
   }
 
   get #free(): boolean {
@@ -133,7 +133,7 @@ export class Inbox {
       while (!this.#paused) {
         const next = this.#pending.shift()
         if (next === undefined) break
-        if (next.slice !== undefined) this.#channel.session.unkeep(next.used)
+        if (next.slice !== undefined) this.#channel.session.borrowed.unkeep(next.used)
         this.#deliver(next.memory.subarray(0, next.used), next.slice)
       }
       threw = false
@@ -155,7 +155,7 @@ export class Inbox {
       // Nobody else sees memory the peer can cut off.
       if (slice !== undefined) {
         chunk = Buffer.from(arrived)
-        channel.session.release(slice)
+        channel.session.borrowed.release(slice)
         slice = undefined
       }
       if (!channel.session.native.intact()) return

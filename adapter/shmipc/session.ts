@@ -1,29 +1,25 @@
 import { EventEmitter } from 'node:events'
+import { markAsUntransferable } from 'node:worker_threads'
 import type { NativeSession } from '../../native/index.ts'
 import { publishSessionClose, publishSessionOpen, publishStreamFallback } from '../diagnostics.ts'
 import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
+import { Arrivals, type ArrivalTarget } from './arrivals.ts'
 import { BorrowedSlices } from './borrowed-slices.ts'
 import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
+import { FallbackCounters } from './fallback-counters.ts'
 import { HeldSlice } from './held-slice.ts'
 import { forgetSession, registerSession } from './inspection.ts'
-import type { Lease } from './lease.ts'
-import {
-  type FallbackReason,
-  type SessionReport,
-  type SessionStatistics,
-  withNative
-} from './session-statistics.ts'
-import type { SharedBody, SharedChain } from './shared-body.ts'
+import { LentBodies } from './lent-bodies.ts'
+import { unwatch, type Watched, watch } from './liveness.ts'
+import { type SessionReport, type SessionStatistics, withNative } from './session-statistics.ts'
 import { Signals } from './signals.ts'
-import type { Loan, SliceRef } from './slice-ref.ts'
+import type { SliceRef } from './slice-ref.ts'
 import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
 import { ShmStream } from './stream.ts'
+import { StreamTable } from './stream-table.ts'
 
-/** Word positions of one drained event; slices follow, three words each. */
-const EVENT_WORDS = 4
-const SLICE_WORDS = 3
 /** What must be done before the server is told that this client leaves. */
 export type WaitUntil = (work: Promise<unknown>) => void
 
@@ -45,7 +41,7 @@ export interface SessionEvents {
  * The process that connected is the client and opens streams. A session ends with its socket: then
  * every stream is destroyed with `ECONNRESET`, and memory and descriptors go at once.
  */
-export class ShmSession extends EventEmitter<SessionEvents> {
+export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTarget, Watched {
   /** Path of the socket the session was made on. */
   readonly path: string
   readonly role: 'client' | 'server'
@@ -64,19 +60,19 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   /** @internal Bytes taken and not credited that make a stream give credit. */
   readonly creditBytes: number
   /** @internal */ readonly waiters: SliceWaiters
+  /** @internal */ readonly borrowed: BorrowedSlices
+  /** @internal */ readonly lent: LentBodies = new LentBodies(this)
+  /** @internal */ readonly fallbacks: FallbackCounters = new FallbackCounters()
+  /** The peer's process as the kernel reported it; 0 when it is not in our pid namespace. */
+  readonly peerPid: number
 
   readonly #sliceHeaderBytes: number
-  readonly #words: Uint32Array
   readonly #control: ControlChannel
-  readonly #channels = new Map<number, Channel>()
-  /** Reset by us, not yet ended by the peer: late data of these is dropped, not a new stream. */
-  readonly #resetIds = new Set<number>()
+  readonly #channels = new StreamTable()
+  readonly #arrivals: Arrivals
   readonly #signals: Signals
-  readonly #borrowed: BorrowedSlices
   /** Streams that keep the process alive. */
   #holders = 0
-  // shmipc counts from 1 and adds before use.
-  #lastId = 1
   #closing = false
   /** The server asked for no more streams. */
   #leaving = false
@@ -84,12 +80,6 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #whenLeft: (() => void) | undefined
   #ended = false
   #whenEmpty: (() => void) | undefined
-  /** Bodies of ours the peer is reading, by their first slice. */
-  readonly #lent = new Map<number, [body: SharedBody, chain: SharedChain]>()
-  #fallbackMessages = 0
-  #fallbackBytes = 0
-  readonly #fallbacks = { noSlices: 0, ringFull: 0 }
-  readonly #peerPid: number
   readonly #openedAt = performance.now()
 
   /**
@@ -107,35 +97,40 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.peerWindow = description.owned ? description.peerWindow : Number.POSITIVE_INFINITY
     // At half the window, so that a sender need not stop.
     this.creditBytes = window / 2
-    this.memory = Buffer.from(native.memory())
+    const memory = native.memory()
+    // Moved to another thread it would be out of our reach.
+    markAsUntransferable(memory)
+    this.memory = Buffer.from(memory)
     this.sealed = description.sealed
     this.#sliceHeaderBytes = description.sliceHeaderBytes
-    this.#words = new Uint32Array(Math.max(16 * 1024, 2 * description.maxEventWords))
+    const words = new Uint32Array(Math.max(16 * 1024, 2 * description.maxEventWords))
+    this.#arrivals = new Arrivals(this, this.memory, words)
     this.spans = new Uint32Array(2 * description.slices)
     this.waiters = new SliceWaiters()
     this.#signals = new Signals(native, this.waiters, () => this.#checkEmpty())
-    this.#peerPid = description.peerPid
-    this.#borrowed = new BorrowedSlices(native, description.budget, {
+    this.peerPid = description.peerPid
+    this.borrowed = new BorrowedSlices(native, description.budget, {
       onLoanRead: ({ stream, first }) => this.signal(stream, Status.lendDone, first),
       onUnmapped: () => forgetSession(this)
     })
     this.#control = new ControlChannel(native.takeControl(), {
       beforeMessage: () => native.poll(),
       onPolling: () => native.poll(),
-      onStreamClose: (id) => this.#onEnd(id, Status.close),
+      onStreamClose: (id) => this.onEnd(id, Status.close),
       onHotRestart: () => this.#onLeave(),
       onHotRestartAck: () => this.#whenLeft?.(),
       onFallback: (id, status, data) => this.#onFallback(id, status, data),
       onEnd: (error) => this.#onSocketEnd(error)
     })
     native.start(
-      this.#words,
+      words,
       this.spans,
-      (words) => this.#onEvents(words),
+      (used) => this.#onEvents(used),
       (reason) => this.destroy(new ProtocolError(`the peer corrupted the session: ${reason}`)),
       () => this.#control.sendPolling()
     )
     registerSession(this)
+    watch(this)
     publishSessionOpen({
       path,
       role: this.role,
@@ -170,10 +165,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     if (this.role === 'server') {
       throw new ShmError('SHM_ERR_PROTOCOL', 'only the client of a session opens streams')
     }
-    do {
-      this.#lastId = (this.#lastId + 1) >>> 0
-    } while (this.#channels.has(this.#lastId) || this.#resetIds.has(this.#lastId))
-    return this.#addStream(this.#lastId)
+    return this.#addStream(this.#channels.nextId())
   }
 
   /**
@@ -218,11 +210,11 @@ export class ShmSession extends EventEmitter<SessionEvents> {
       closed: this.#ended,
       streams: this.#channels.size,
       memoryBytes: this.memory.length,
-      fallbackMessages: this.#fallbackMessages,
-      fallbackBytes: this.#fallbackBytes,
-      fallbacks: { ...this.#fallbacks },
-      leases: this.#borrowed.leases,
-      keptBytes: this.#borrowed.keptBytes
+      fallbackMessages: this.fallbacks.messages,
+      fallbackBytes: this.fallbacks.bytes,
+      fallbacks: this.fallbacks.reasons,
+      leases: this.borrowed.leases,
+      keptBytes: this.borrowed.keptBytes
     }
     return withNative(own, this.native.statistics())
   }
@@ -231,17 +223,26 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   report(): SessionReport {
     return {
       ...this.statistics(),
-      peerPid: this.#peerPid,
+      peerPid: this.peerPid,
       ageMs: Math.round(performance.now() - this.#openedAt),
-      perStream: [...this.#channels.values()].map((channel) => channel.statistics())
+      perStream: this.#channels.all().map((channel) => channel.statistics())
     }
   }
 
-  /** @internal A stream turns to the socket. */
-  fellBack(): void {
-    const { sendBacklog = 0, queueCapacity = 0 } = this.native.statistics() ?? {}
-    const reason: FallbackReason = sendBacklog >= queueCapacity ? 'ringFull' : 'noSlices'
-    this.#fallbacks[reason]++
+  /** @internal See `liveness.ts`. */
+  progress(): { waiting: number; taken: number } | undefined {
+    const native = this.native.statistics()
+    if (native === undefined) return undefined
+    const { sendBacklog, eventsSent } = native
+    return { waiting: sendBacklog, taken: eventsSent - sendBacklog }
+  }
+
+  /** @internal */
+  onSilence(reason: string): void {
+    const who = this.peerPid === 0 ? 'the peer' : `the peer (pid ${this.peerPid})`
+    this.destroy(
+      new ShmError('SHM_ERR_TIMEOUT', `${who} of the session on ${this.path} is silent: ${reason}`)
+    )
   }
 
   /**
@@ -255,12 +256,6 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     return new HeldSlice(this, slice, this.memory.subarray(payload, payload + bytes))
   }
 
-  /** @internal The peer has been sent a lent message. */
-  lent(body: SharedBody, chain: SharedChain): void {
-    chain.lends++
-    this.#lent.set(chain.spans[0]!, [body, chain])
-  }
-
   /** @internal Publishes an event without slices, now or when the ring has room. */
   signal(id: number, status: Status, value: number): void {
     if (!this.#ended) this.#signals.send(id, status, value)
@@ -270,8 +265,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   sendFallback(id: number, status: Status, data?: Buffer, written?: (e?: Error | null) => void) {
     if (this.#ended) return
     if (data !== undefined) {
-      this.#fallbackMessages++
-      this.#fallbackBytes += data.length
+      this.fallbacks.sent(data.length)
       publishStreamFallback(this.path, id, data.length)
     }
     this.#control.sendFallback(id, status, data, written)
@@ -284,39 +278,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   /** @internal `reset`: we ended it first, the peer may still be sending. */
   removeStream(id: number, reset: boolean): void {
-    if (!this.#channels.delete(id) || this.#ended) return
-    if (reset) this.#resetIds.add(id)
-    this.#checkEmpty()
-  }
-
-  /** @internal Whether `bytes` that cannot be delivered now may wait in shared memory. */
-  mayKeep(bytes: number): boolean {
-    return this.#borrowed.mayKeep(bytes)
-  }
-
-  /** @internal They do, ... */
-  keep(bytes: number): void {
-    this.#borrowed.keep(bytes)
-  }
-
-  /** @internal ... and no longer. */
-  unkeep(bytes: number): void {
-    this.#borrowed.unkeep(bytes)
-  }
-
-  /** @internal */
-  lend(channel: Channel, slice: SliceRef, view: Buffer): Lease {
-    return this.#borrowed.lend(channel, slice, view.length)
-  }
-
-  /** @internal */
-  returned(slice: SliceRef): void {
-    this.#borrowed.returned(slice)
-  }
-
-  /** @internal */
-  release(slice: SliceRef): void {
-    this.#borrowed.release(slice)
+    if (this.#channels.remove(id, reset) && !this.#ended) this.#checkEmpty()
   }
 
   /** @internal A stream keeps the process alive from here on, ... */
@@ -341,99 +303,53 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   #addStream(id: number): ShmStream {
     const stream = new ShmStream(this, id)
     this.ref()
-    this.#channels.set(id, stream.channel)
+    this.#channels.add(stream.channel)
     return stream
   }
 
-  #onEvents(used: number, from = 0): void {
-    const words = this.#words
-    let at = from
-    try {
-      while (at < used && !this.#ended) {
-        const event = at
-        at += EVENT_WORDS + SLICE_WORDS * words[event + 3]!
-        this.#onEvent(event)
-      }
-    } finally {
-      // A listener threw: what follows is other streams', and there is no second copy of it.
-      if (at < used && !this.#ended) this.#onEvents(used, at)
-    }
+  #onEvents(used: number): void {
+    this.#arrivals.deliver(used)
     // The peer may have returned slices meanwhile.
     this.waiters.retry()
-  }
-
-  #onEvent(at: number): void {
-    const id = this.#words[at]!
-    const status = this.#words[at + 1]! as Status
-    if (status === Status.data || status === Status.lend) this.#onMessage(id, at)
-    else if (status === Status.lendDone) this.#onLendDone(this.#words[at + 2]!)
-    else if (status === Status.credit) this.#channels.get(id)?.onCredit(this.#words[at + 2]!)
-    else this.#onEnd(id, status)
-  }
-
-  /** The core has checked that it was lent. */
-  #onLendDone(first: number): void {
-    const lent = this.#lent.get(first)
-    if (lent === undefined) return
-    const [body, chain] = lent
-    body.ended(this, chain)
-    if (chain.lends === 0) this.#lent.delete(first)
-  }
-
-  #onMessage(id: number, event: number): void {
-    const words = this.#words
-    const channel = this.#channelFor(id)
-    const first = event + EVENT_WORDS
-    const slices = words[event + 3]!
-    const end = first + SLICE_WORDS * slices
-    const loan =
-      words[event + 1] === Status.lend
-        ? { stream: id, first: words[event + 2]!, left: slices }
-        : undefined
-    this.#onSlices(channel, first, end, loan)
-  }
-
-  #onSlices(channel: Channel | undefined, first: number, end: number, loan: Loan | undefined) {
-    const words = this.#words
-    let at = first
-    try {
-      // Whoever takes a slice may end the session, and the memory with it.
-      while (at < end && !this.#ended) {
-        const slice = words[at]!
-        const payload = words[at + 1]!
-        const bytes = words[at + 2]!
-        at += SLICE_WORDS
-        const ref = loan === undefined ? slice : { slice, loan }
-        if (channel === undefined || bytes === 0) this.release(ref)
-        else channel.onView(this.memory.subarray(payload, payload + bytes), ref)
-      }
-    } finally {
-      // A listener threw: what follows has no second copy.
-      if (at < end && !this.#ended) this.#onSlices(channel, at, end, loan)
-    }
   }
 
   #onFallback(id: number, status: number, data: Buffer): void {
     if (this.#ended) return
     if (status !== Status.data) {
-      this.#onEnd(id, status as Status)
+      this.onEnd(id, status as Status)
       return
     }
-    if (data.length > 0) this.#channelFor(id)?.onFallback(data)
+    if (data.length > 0) this.channelFor(id)?.onFallback(data)
   }
 
-  #onEnd(id: number, status: Status): void {
-    // The answer to our reset.
-    if (this.#resetIds.delete(id)) return
+  /** @internal The peer returned a lent message, read. */
+  onLendDone(first: number): void {
+    this.lent.done(first)
+  }
+
+  /** @internal */
+  onCredit(id: number, bytes: number): void {
+    this.#channels.get(id)?.onCredit(bytes)
+  }
+
+  /** @internal */
+  release(slice: SliceRef): void {
+    this.borrowed.release(slice)
+  }
+
+  /** @internal The peer ended a stream, one direction or both. */
+  onEnd(id: number, status: Status): void {
+    if (this.#channels.settleReset(id)) return
     // A stream may end before it carried a byte: whoever opened it waits for our end of it.
-    const channel = status === Status.fin ? this.#channelFor(id) : this.#channels.get(id)
+    const channel = status === Status.fin ? this.channelFor(id) : this.#channels.get(id)
     channel?.onEnd(status)
   }
 
-  #channelFor(id: number): Channel | undefined {
+  /** @internal The channel a message is for: the client's may be new. */
+  channelFor(id: number): Channel | undefined {
     const known = this.#channels.get(id)
     if (known !== undefined || this.role === 'client') return known
-    if (this.#resetIds.has(id)) return undefined
+    if (this.#channels.isReset(id)) return undefined
     const stream = this.#addStream(id)
     if (this.#closing || this.listenerCount('stream') === 0) stream.destroy()
     else this.emit('stream', stream)
@@ -470,14 +386,14 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.#ended = true
     this.waiters.clear()
     this.#control.destroy()
-    for (const channel of [...this.#channels.values()]) {
+    unwatch(this)
+    for (const channel of this.#channels.all()) {
       endChannel(channel)
       channel.copyOut()
     }
     this.#channels.clear()
-    this.#resetIds.clear()
     this.native.close()
-    this.#borrowed.end()
+    this.borrowed.end()
     this.#whenLeft?.()
     this.#whenEmpty?.()
     publishSessionClose({ path: this.path, role: this.role, error })

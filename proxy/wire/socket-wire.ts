@@ -8,6 +8,8 @@ import type { Wire, WireOwner } from './wire.ts'
  * idle connection holds no buffer.
  */
 const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024)
+/** What may wait in libuv's hands before the source must pause. */
+const HIGH_WATER_BYTES = 256 * 1024
 /** Up to here a body joins its head as text, which the kernel is given from the stack. */
 const MAX_TEXT_BYTES = 2 * 1024
 /** Up to here copying the parts into one buffer is cheaper than a vectored write of them. */
@@ -74,6 +76,7 @@ export class SocketWire implements Wire {
     const socket = new Socket({
       handle,
       allowHalfOpen: true,
+      writableHighWaterMark: HIGH_WATER_BYTES,
       onread: {
         buffer: () => wire?.room() ?? SCRATCH,
         callback: (bytes: number) => wire?.onRead(bytes) ?? true
@@ -104,8 +107,9 @@ export class SocketWire implements Wire {
     const socket = connect({
       ...options,
       allowHalfOpen: true,
+      writableHighWaterMark: HIGH_WATER_BYTES,
       onread: { buffer: SCRATCH, callback: (bytes: number) => wire?.onRead(bytes) ?? true }
-    })
+    } as NetConnectOpts & { writableHighWaterMark: number })
     socket.once('error', failed)
     socket.once('connect', () => {
       socket.off('error', failed)

@@ -104,3 +104,45 @@ test('views outlive the session, and the memory goes with the last of them', asy
   lease.release()
   assert.equal(view.length, 0, 'the memory is gone')
 })
+
+test('a detachable view holds while the lease does, and is empty afterwards', async (t) => {
+  const { session } = await openSession(await scene(t))
+  const stream = command(session, 'source 200000')
+  stream.end()
+  const kept: Buffer[] = []
+  const leases: Lease[] = []
+  stream.on('data', () => undefined)
+  stream.lendTo((view, lease) => {
+    lease.hold()
+    leases.push(lease)
+    kept.push(lease.detachable(view.subarray(10, view.length)))
+  })
+  await once(stream, 'end')
+  assert.ok(kept.length > 0)
+  const expected = pattern(200_000)
+  assert.ok(kept[0]!.equals(expected.subarray(10, 10 + kept[0]!.length)))
+  for (const lease of leases) lease.release()
+
+  assert.deepEqual(
+    kept.map((buffer) => buffer.length),
+    kept.map(() => 0)
+  )
+})
+
+test('a detachable view outlives its session, for as long as the lease is held', async (t) => {
+  const { session } = await openSession(await scene(t))
+  const stream = command(session, 'source 200000')
+  stream.on('error', () => undefined)
+  const [view, lease] = await new Promise<[Buffer, Lease]>((resolve) => {
+    stream.on('data', () => undefined)
+    stream.lendTo((chunk, given) => {
+      given.hold()
+      resolve([given.detachable(chunk), given])
+    })
+  })
+  const length = view.length
+  session.destroy()
+  assert.ok(view.equals(pattern(200_000).subarray(0, length)))
+  lease.release()
+  assert.equal(view.length, 0)
+})
