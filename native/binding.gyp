@@ -7,6 +7,7 @@
   },
   'variables': {
     'core_sources': [
+      'src/core/affinity.cc',
       'src/core/buffer_region.cc',
       'src/core/client_handshake.cc',
       'src/core/doorman.cc',
@@ -24,6 +25,7 @@
       'src/core/slice_holders.cc',
       'src/core/slice_list.cc',
       'src/core/truncation_guard.cc',
+      'src/core/spin.cc',
       'src/core/unix_socket.cc'
     ]
   },

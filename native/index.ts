@@ -13,13 +13,18 @@ export interface NativeSession {
    * @param onEvents called with the number of words filled; from the event loop
    * @param onCorrupt the peer broke the memory's rules; destroy the session
    * @param onPolling a plain shmipc peer sleeps: send it a Polling message
+   * @param wakeUp `event`, the default: the peer wakes us. `poll`: before we sleep we look for
+   *   events for up to 50 µs, less when that was in vain; it needs a processor to spare. `interval`:
+   *   we look every `intervalMs` and the peer never pays for a wake-up
    */
   start(
     words: Uint32Array,
     spans: Uint32Array,
     onEvents: (words: number) => void,
     onCorrupt: (reason: string) => void,
-    onPolling: () => void
+    onPolling: () => void,
+    wakeUp?: 'event' | 'poll' | 'interval',
+    intervalMs?: number
   ): void
   /** File descriptor of the control socket; the caller closes it. Once. */
   takeControl(): number
@@ -157,6 +162,9 @@ export interface NativeStatistics {
   /** The peer was awake: no system call. */
   readonly wakesSuppressed: number
   readonly wakesReceived: number
+  /** With `poll`: waits that ended with an event, and those that ended with their time. */
+  readonly spinHits: number
+  readonly spinMisses: number
   readonly eventsSent: number
   readonly eventsReceived: number
   readonly allocationFailures: number
@@ -253,6 +261,11 @@ export interface Addon {
   copyImage(from: MemoryFile, to: number, base: number, all: boolean): string
   /** Connects; returns who listens there, or an errno. The caller closes `fd`. */
   dial(path: string): { readonly fd: number; readonly pid: number; readonly uid: number } | number
+  /**
+   * Lets every thread of this process run on these processors only. Returns 0 or a negative errno:
+   * EINVAL when none of them may be used.
+   */
+  pin(cpus: readonly number[]): number
   /** Why this kernel has no sealed shared memory; empty when it has. */
   probe(): string
 }

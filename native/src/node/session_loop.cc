@@ -39,6 +39,37 @@ Napi::Value SessionObject::Poll(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+void SessionObject::ListenForWakeUps() {
+  const int fd = session_->parts().wake_us.get();
+  if (fd < 0) return;
+  poll_ = turn_->handles().Open<uv_poll_t>(
+      this, [fd](uv_loop_t* loop, uv_poll_t* poll) { return uv_poll_init(loop, poll, fd); });
+  if (poll_ == nullptr) return;
+  uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    static_cast<SessionObject*>(poll->data)->OnWakeUp();
+  });
+}
+
+void SessionObject::LookEvery(std::uint64_t interval_ms) {
+  interval_ = turn_->handles().Open<uv_timer_t>(this, uv_timer_init);
+  if (interval_ == nullptr) return;
+  // For ever, as far as the peer can see.
+  session_->MarkAwake();
+  awake_ = true;
+  uv_timer_start(
+      interval_, [](uv_timer_t* timer) { static_cast<SessionObject*>(timer->data)->OnInterval(); },
+      interval_ms, interval_ms);
+}
+
+void SessionObject::OnInterval() {
+  const Napi::HandleScope scope(Env());
+  const LoopScope from_loop(from_loop_);
+  Clock();
+  Pump();
+  // What a burst left in the ring is taken in turns, not in intervals.
+  if (session_ && session_->receive_queue().Backlog() > 0) Enlist();
+}
+
 void SessionObject::Clock() {
   if (session_) session_->SetTime(static_cast<std::uint32_t>(uv_now(turn_->handles().loop())));
 }
@@ -88,7 +119,11 @@ void SessionObject::EndTurn() {
   // To wake a peer that is dead ends the session.
   if (!session_) return;
   WatchIdle();
-  if (!awake_) return;
+  if (!awake_ || wake_up_ == WakeUp::kInterval) return;
+  if (wake_up_ == WakeUp::kPoll && spin_.Wait(session_->receive_queue())) {
+    Enlist();
+    return;
+  }
   if (session_->TrySleep()) {
     awake_ = false;
   } else {

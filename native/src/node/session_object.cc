@@ -47,7 +47,7 @@ SessionObject::~SessionObject() {
   if (session_) Shut();
 }
 
-// start(words, spans, onEvents, onCorrupt, onPolling)
+// start(words, spans, onEvents, onCorrupt, onPolling, wakeUp, intervalMs)
 Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
   control_.Settle();
   auto words = info[0].As<Napi::Uint32Array>();
@@ -59,16 +59,13 @@ Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
   on_events_ = Napi::Persistent(info[2].As<Napi::Function>());
   on_corrupt_ = Napi::Persistent(info[3].As<Napi::Function>());
   on_polling_ = Napi::Persistent(info[4].As<Napi::Function>());
-  const int fd = session_->parts().wake_us.get();
-  if (fd >= 0) {
-    poll_ = turn_->handles().Open<uv_poll_t>(
-        this, [fd](uv_loop_t* loop, uv_poll_t* poll) { return uv_poll_init(loop, poll, fd); });
-    if (poll_ != nullptr) {
-      uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
-        static_cast<SessionObject*>(poll->data)->OnWakeUp();
-      });
-    }
+  const std::string wake_up = info[5].IsString() ? info[5].As<Napi::String>().Utf8Value() : "event";
+  if (wake_up == "poll") wake_up_ = WakeUp::kPoll;
+  if (wake_up == "interval") {
+    wake_up_ = WakeUp::kInterval;
+    LookEvery(info[6].As<Napi::Number>().Uint32Value());
   }
+  ListenForWakeUps();
   // What arrived between the handshake and now.
   Enlist();
   return info.Env().Undefined();
@@ -110,7 +107,11 @@ Napi::Value SessionObject::Holders(const Napi::CallbackInfo& info) {
 Napi::Value SessionObject::Statistics(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Clock();
-  return session_ ? DescribeSession(env, *session_) : env.Undefined();
+  if (!session_) return env.Undefined();
+  Napi::Object statistics = DescribeSession(env, *session_);
+  statistics.Set("spinHits", Napi::Number::New(env, static_cast<double>(spin_.hits())));
+  statistics.Set("spinMisses", Napi::Number::New(env, static_cast<double>(spin_.misses())));
+  return statistics;
 }
 
 // close(): the session's memory stays mapped until unmap().
@@ -123,6 +124,8 @@ Napi::Value SessionObject::Close(const Napi::CallbackInfo& info) {
 void SessionObject::Shut() {
   turn_->handles().Close(poll_);
   turn_->handles().Close(trim_);
+  turn_->handles().Close(interval_);
+  interval_ = nullptr;
   poll_ = nullptr;
   trim_ = nullptr;
   turn_->Forget(this);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/session.h"
+#include "core/spin.h"
 #include "handed_fd.h"
 #include "message_call.h"
 #include "turn.h"
@@ -55,6 +56,9 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 
   void OnWakeUp();
   void OnTrim();
+  void OnInterval();
+  void ListenForWakeUps();
+  void LookEvery(std::uint64_t interval_ms);
   // Tells the session the time: before anything that a slice's age counts from.
   void Clock();
   void Pump();
@@ -72,6 +76,12 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   std::shared_ptr<Turn> turn_;
   uv_poll_t* poll_ = nullptr;
   uv_timer_t* trim_ = nullptr;  // active while there may be memory to give back
+  uv_timer_t* interval_ = nullptr;  // with WakeUp::kInterval
+  // How we learn of events: the peer wakes us; it need not while we look for a while before we
+  // sleep; or we look now and then and never sleep as far as it can see.
+  enum class WakeUp : std::uint8_t { kEvent, kPoll, kInterval };
+  WakeUp wake_up_ = WakeUp::kEvent;
+  Spin spin_;
   bool enlisted_ = false;
   bool awake_ = false;       // the peer need not wake us
   bool pumping_ = false;
