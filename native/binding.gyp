@@ -22,8 +22,8 @@
       'src/core/region_plan.cc',
       'src/core/server_handshake.cc',
       'src/core/session.cc',
-      'src/core/slice_holders.cc',
       'src/core/slice_list.cc',
+      'src/core/slice_states.cc',
       'src/core/truncation_guard.cc',
       'src/core/spin.cc',
       'src/core/unix_socket.cc'

@@ -123,36 +123,6 @@ void SliceList::SetStream(std::uint32_t offset, std::uint32_t stream) noexcept {
   StoreRelaxed<std::uint16_t>(slice + kSliceStreamHigh, static_cast<std::uint16_t>(stream >> 8));
 }
 
-bool SliceList::Holds(std::uint32_t offset) const noexcept { return Is(State::kHeld, offset); }
-
-void SliceList::Pin(std::uint32_t offset) noexcept { StateOf(offset) = State::kPinned; }
-
-void SliceList::Unpin(std::uint32_t offset) noexcept { StateOf(offset) = State::kHeld; }
-
-bool SliceList::Borrow(std::uint32_t offset, std::uint32_t stream) noexcept {
-  return Receive(offset, State::kBorrowed, stream);
-}
-
-bool SliceList::BeginLoan(std::uint32_t offset, std::uint32_t stream) noexcept {
-  return Receive(offset, State::kOnLoan, stream);
-}
-
-void SliceList::EndLoan(std::uint32_t offset) noexcept {
-  StateOf(offset) = State::kElsewhere;
-  borrowed_--;
-}
-
-bool SliceList::OnLoan(std::uint32_t offset) const noexcept { return Is(State::kOnLoan, offset); }
-
-bool SliceList::Receive(std::uint32_t offset, State as, std::uint32_t stream) noexcept {
-  const auto index = IndexOf(offset - geometry_.area());
-  if (!index || role_ == ListRole::kOurs || states_[*index] != State::kElsewhere) return false;
-  Enter(*index, as);
-  tenures_[*index].stream = stream;
-  borrowed_++;
-  return true;
-}
-
 bool SliceList::Free(std::uint32_t offset) {
   const auto index = IndexOf(offset - geometry_.area());
   if (!index) return false;
@@ -215,20 +185,6 @@ std::optional<std::uint32_t> SliceList::IndexOf(std::uint32_t relative) const no
   const std::uint32_t index = relative / geometry_.stride();
   if (index >= geometry_.capacity || relative % geometry_.stride() != 0) return std::nullopt;
   return index;
-}
-
-void SliceList::Enter(std::uint32_t index, State state) noexcept {
-  states_[index] = state;
-  tenures_[index].since = now_;
-}
-
-SliceList::State& SliceList::StateOf(std::uint32_t offset) noexcept {
-  return states_[(offset - geometry_.area()) / geometry_.stride()];
-}
-
-bool SliceList::Is(State state, std::uint32_t offset) const noexcept {
-  const auto index = IndexOf(offset - geometry_.area());
-  return index && states_[*index] == state;
 }
 
 // shmipc's pop, for peers that allocate from the same list. The counters order nothing: whoever

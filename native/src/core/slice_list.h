@@ -138,7 +138,10 @@ class SliceList {
   State& StateOf(std::uint32_t offset) noexcept;
   bool Is(State state, std::uint32_t offset) const noexcept;
   bool Receive(std::uint32_t offset, State as, std::uint32_t stream) noexcept;
-  void Enter(std::uint32_t index, State state) noexcept;
+  void Enter(std::uint32_t index, State state) noexcept {
+    states_[index] = state;
+    tenures_[index].since = now_;
+  }
   Outcome TakeShared(std::uint32_t& index);
   void Append(std::uint32_t index) noexcept;
   void CountTaken(std::int32_t change) noexcept;
