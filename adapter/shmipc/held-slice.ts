@@ -1,4 +1,3 @@
-import { markAsUntransferable } from 'node:worker_threads'
 import type { ShmSession } from './session.ts'
 
 const HELD: unique symbol = Symbol('shmesh.held')
@@ -45,8 +44,8 @@ export class HeldSlice {
   expose(): Buffer {
     const memory: OwnMemory = this.session.native.expose(this.view.byteOffset, this.view.length)
     memory[HELD] = this
-    // Moved to another thread it would be out of our reach.
-    markAsUntransferable(memory)
+    // Node lets nobody move such memory to another thread. Marking it again, by
+    // `markAsUntransferable`, would from Node 24 on make `detach` a fatal error.
     dropped.register(memory, this, this)
     this.#exposed = new WeakRef(memory)
     return Buffer.from(memory)
