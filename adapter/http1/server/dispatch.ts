@@ -5,7 +5,6 @@ import type { WireRequest } from './request.ts'
 import type { WireResponse } from './response.ts'
 
 const requestStart = channel('http.server.request.start')
-const responseCreated = channel('http.server.response.created')
 const responseFinish = channel('http.server.response.finish')
 
 /** Of `ServerResponse`, as node:http's own codec sets it. */
@@ -32,7 +31,7 @@ export function dispatch(
   internals._keepAliveTimeout = server.keepAliveTimeout
   const most = server.maxRequestsPerSocket
   internals._maxRequestsPerSocket = most as number
-  publish(server, request, response)
+  publishStart(server, request, response)
 
   if (most !== null && most > 0 && head.version === 1) {
     internals.maxRequestsOnConnectionReached = most <= count
@@ -61,8 +60,8 @@ export function dispatch(
   }
 }
 
-function publish(server: Server, request: WireRequest, response: WireResponse): void {
-  if (responseCreated.hasSubscribers) responseCreated.publish({ request, response })
+/** `http.server.response.created` is published by `ServerResponse`, by Node that knows it. */
+function publishStart(server: Server, request: WireRequest, response: WireResponse): void {
   if (!requestStart.hasSubscribers) return
   requestStart.publish({ request, response, socket: request.socket, server })
 }

@@ -209,5 +209,14 @@ async function observe(
     listener(request, response)
   })
   const stream = await scene.exchange(bytes)
-  return { output: undated(stream.output), events, closed: stream.destroyed || stream.ended }
+  return {
+    output: joined(undated(stream.output)),
+    events,
+    closed: stream.destroyed || stream.ended
+  }
+}
+
+/** Without the borders of chunks: Node 26 makes one of several that are written in a turn. */
+function joined(text: string): string {
+  return text.replaceAll(/^[0-9a-f]+\r\n((?:(?!\r\n)[\s\S])*)\r\n(?=[0-9a-f]+\r\n)/gm, '$1')
 }
