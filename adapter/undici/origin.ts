@@ -16,7 +16,9 @@ import type { Way } from './way.ts'
 export interface OriginOwner {
   /** The event's further arguments: the origin, the chain of dispatchers, perhaps an error. */
   emitOf(event: string, origin: URL, error?: Error): void
-  /** It has nothing open and nothing to do. */
+  /** It has something to do, ... */
+  remember(origin: Origin): void
+  /** ... or nothing open and nothing to do. */
   forget(origin: Origin): void
 }
 
@@ -84,6 +86,10 @@ export class Origin implements PoolOwner, ExchangeContext {
 
   onDrain(): void {
     this.#owner.emitOf('drain', this.url)
+  }
+
+  onActive(): void {
+    this.#owner.remember(this)
   }
 
   onEmpty(): void {

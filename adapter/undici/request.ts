@@ -2,6 +2,7 @@ import { type Dispatcher, errors } from 'undici'
 import {
   fieldLine,
   hostLine,
+  isToken,
   type RequestBody,
   requestLine,
   toRequestBody
@@ -189,13 +190,10 @@ export class AgentRequest {
         this.contentType ??= value
         return false
       case 'connection':
-        if (
-          value
-            .toLowerCase()
-            .split(',')
-            .some((option) => option.trim() === 'close')
-        ) {
-          this.reset = true
+        for (const option of value.toLowerCase().split(',')) {
+          const token = option.trim()
+          if (!isToken(token)) throw new errors.InvalidArgumentError('invalid connection header')
+          if (token === 'close') this.reset = true
         }
         return true
       case 'transfer-encoding':

@@ -35,8 +35,10 @@ interface State {
   readonly ways: Map<string, Way>
   /** By what requests give as origin, in whatever spelling. */
   readonly known: Map<string, Route>
-  /** With something open or to do, by their normal spelling. */
+  /** Those with something open or to do, by their normal spelling; ... */
   readonly origins: Map<string, Origin>
+  /** ... and all of them: one that failed in between may be there twice. */
+  readonly active: Set<Origin>
   readonly clock: Clock
   readonly owner: OriginOwner
   closed: Promise<void> | undefined
@@ -70,9 +72,11 @@ export class ShmAgent extends Dispatcher {
       ways: new Map(),
       known: new Map(),
       origins: new Map(),
+      active: new Set(),
       clock: new Clock(),
       owner: {
         emitOf: (event, origin, ...error) => plain(this).emit(event, origin, [this], ...error),
+        remember: (origin) => remember(state, origin),
         forget: (origin) => forget(state, origin)
       },
       closed: undefined,
@@ -103,12 +107,12 @@ export class ShmAgent extends Dispatcher {
   }
 
   statistics(): ShmAgentStatistics {
-    const { ways, origins } = this[kState]
+    const { ways, active } = this[kState]
     const all = [...ways.values()]
     return {
       links: all.map((way) => way.statistics()),
       failedOpen: all.reduce((sum, { failedOpen }) => sum + failedOpen, 0),
-      origins: [...origins.values()].map(({ origin, pool }) => ({
+      origins: [...active].map(({ origin, pool }) => ({
         origin,
         connections: pool.size,
         queued: pool.queued
@@ -144,13 +148,13 @@ export class ShmAgent extends Dispatcher {
   }
 }
 
-async function close({ origins, ways }: State): Promise<void> {
-  await Promise.all([...origins.values()].map(({ pool }) => pool.close()))
+async function close({ active, ways }: State): Promise<void> {
+  await Promise.all([...active].map(({ pool }) => pool.close()))
   await Promise.all([...ways.values()].map(({ link }) => link.close()))
 }
 
-async function destroy({ origins, ways }: State, error: Error): Promise<void> {
-  for (const { pool } of [...origins.values()]) pool.destroy(error)
+async function destroy({ active, ways }: State, error: Error): Promise<void> {
+  for (const { pool } of [...active]) pool.destroy(error)
   for (const { link } of ways.values()) link.destroy()
 }
 
@@ -197,12 +201,9 @@ function findRoute(state: State, url: URL): Route {
   if (url.protocol === 'https:') return options.https
   const path = routes.find(url.host)
   if (path === undefined) return options.fallback
-  let origin = origins.get(url.origin)
-  if (origin === undefined) {
-    origin = new Origin(url, wayTo(state, path), owner, clock, options.origin)
-    origins.set(url.origin, origin)
-  }
-  return origin
+  return (
+    origins.get(url.origin) ?? new Origin(url, wayTo(state, path), owner, clock, options.origin)
+  )
 }
 
 function wayTo(state: State, path: string): Way {
@@ -213,15 +214,21 @@ function wayTo(state: State, path: string): Way {
   state.ways.set(path, way)
   // New requests must not meet connections whose server is going.
   way.link.on('renew', (waitUntil) => {
-    for (const origin of state.origins.values()) {
+    for (const origin of state.active) {
       if (origin.way === way) waitUntil(origin.pool.retire())
     }
   })
   return way
 }
 
+function remember(state: State, origin: Origin): void {
+  state.active.add(origin)
+  state.origins.set(origin.origin, origin)
+}
+
 function forget(state: State, origin: Origin): void {
-  state.origins.delete(origin.origin)
+  state.active.delete(origin)
+  if (state.origins.get(origin.origin) === origin) state.origins.delete(origin.origin)
   for (const [spelling, route] of state.known) if (route === origin) state.known.delete(spelling)
 }
 

@@ -233,8 +233,9 @@ export class ClientConnection implements WireOwner {
       error instanceof HttpParseError && error.code === 'HTTP_TRUNCATED'
         ? new ConnectionLostError('other side closed', { cause: error })
         : error
-    this.#end(lost)
+    // First: a pool that has this exchange again is not empty when the connection is gone.
     if (exchange !== undefined) this.#owner.onBroken(this, exchange, lost, this.#answered)
+    this.#end(lost)
   }
 
   #end(error: Error | undefined): void {

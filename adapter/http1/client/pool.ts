@@ -27,6 +27,8 @@ export interface PoolOwner {
   onConnectFailed(error: Error): void
   /** Exchanges are taken at once again, after `submit` returned false. */
   onDrain(): void
+  /** It has something to do, and had nothing. */
+  onActive(): void
   /** It has nothing open and nothing to do. */
   onEmpty(): void
 }
@@ -194,7 +196,10 @@ export class ConnectionPool implements ConnectionOwner, Watched {
   }
 
   #wait(exchange: Exchange): void {
-    if (this.#empty) this.#clock.watch(this)
+    if (this.#empty) {
+      this.#clock.watch(this)
+      this.#owner.onActive()
+    }
     exchange.deadline = this.#clock.after(this.#options.queueTimeoutMs)
   }
 
