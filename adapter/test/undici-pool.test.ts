@@ -118,7 +118,11 @@ test('what is idempotent is sent again when a reused connection breaks; a POST i
 
     const post = await send(path, { method: 'POST', body: 'x' })
     const executed = await used()
-    assert.equal(post.events.at(-1), 'error UND_ERR_SOCKET', `${path} ${[first, second, third, 'post', executed]}`)
+    assert.equal(
+      post.events.at(-1),
+      'error UND_ERR_SOCKET',
+      `${path} ${[first, second, third, 'post', executed]}`
+    )
     assert.deepEqual(executed, [third], 'the POST was executed once')
 
     await send(path)

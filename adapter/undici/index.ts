@@ -1,3 +1,5 @@
 /** An undici dispatcher over shared memory. Needs `undici` 6.21+, 7 or 8 beside it. */
+
+export { shm } from './interceptor.ts'
 export type { ShmAgentOptions } from './options.ts'
-export { ShmAgent, type ShmAgentStatistics } from './shm-agent.ts'
+export { type OriginStatistics, ShmAgent, type ShmAgentStatistics } from './shm-agent.ts'

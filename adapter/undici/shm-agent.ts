@@ -148,6 +148,11 @@ export class ShmAgent extends Dispatcher {
   }
 }
 
+/** @internal Whether requests to `origin` go through shared memory. */
+export function takes(agent: ShmAgent, origin: string | URL | undefined): boolean {
+  return routeTo(agent[kState], origin) instanceof Origin
+}
+
 async function close({ active, ways }: State): Promise<void> {
   await Promise.all([...active].map(({ pool }) => pool.close()))
   await Promise.all([...ways.values()].map(({ link }) => link.close()))

@@ -1,0 +1,262 @@
+/** The agent among undici's other dispatchers: in front, behind, inside, wrapped. */
+import assert from 'node:assert/strict'
+import type { EventEmitter } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import { Agent, Dispatcher, interceptors, MockAgent, Pool, RetryAgent, request } from 'undici'
+import { ShmAgent, shm } from '../undici/index.ts'
+import { type Dialect, startScripted, transcribe } from './scripted.ts'
+import { eventually } from './support/eventually.ts'
+import { scene } from './support/scene.ts'
+
+const ORIGIN = 'http://app.test'
+const SCRIPT = {
+  '/': { parts: ['HTTP/1.1 200 OK\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nok'] },
+  '/moved': { parts: ['HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n'] },
+  '/fails': { parts: ['HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\nno'] },
+  '/held': { parts: ['', 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'] },
+  '/once': {
+    parts: ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'],
+    once: true,
+    finally: 'destroy'
+  }
+} as const
+
+async function setUp(t: TestContext) {
+  const s = await scene(t)
+  const { server, tcp } = await startScripted(s, SCRIPT)
+  const agent = new ShmAgent(s.path)
+  s.defer(() => agent.destroy())
+  const own = <D extends Dispatcher>(dispatcher: D): D => {
+    s.defer(() => dispatcher.destroy())
+    return dispatcher
+  }
+  return { s, server, tcp, agent, own }
+}
+
+test('every interceptor of undici works on it', async (t) => {
+  const { agent } = await setUp(t)
+  const cases = {
+    retry: interceptors.retry(),
+    redirect: interceptors.redirect({ maxRedirections: 1 }),
+    responseError: interceptors.responseError(),
+    dump: interceptors.dump(),
+    dns: interceptors.dns(),
+    cache: interceptors.cache(),
+    decompress: interceptors.decompress(),
+    deduplicate: interceptors.deduplicate()
+  }
+  for (const [name, interceptor] of Object.entries(cases)) {
+    const composed = agent.compose(interceptor)
+    const origin = name === 'dns' ? 'http://127.0.0.1' : ORIGIN
+    const { statusCode, body } = await composed.request({ origin, path: '/', method: 'GET' })
+    assert.equal(statusCode, 200, name)
+    assert.equal(await body.text(), name === 'dump' ? '' : 'ok', name)
+  }
+  const composed = agent.compose(cases.redirect, cases.responseError)
+  const moved = await composed.request({ origin: ORIGIN, path: '/moved', method: 'GET' })
+  assert.equal(await moved.body.text(), 'ok')
+  await assert.rejects(composed.request({ origin: ORIGIN, path: '/fails', method: 'GET' }), {
+    code: 'UND_ERR_RESPONSE'
+  })
+  // Composed, its other methods still find their state.
+  await composed.close()
+  assert.equal(agent.closed, true)
+})
+
+test('dispatch has the two parameters interceptors check for', () => {
+  assert.equal(ShmAgent.prototype.dispatch.length, 2)
+  assert.equal(typeof ShmAgent.prototype.request, 'function')
+})
+
+test('RetryAgent retries over it', async (t) => {
+  const { agent, own, server } = await setUp(t)
+  const retrying = own(new RetryAgent(agent, { minTimeout: 1, maxRetries: 2 }))
+  for (let i = 0; i < 2; i++) {
+    const { body } = await retrying.request({
+      origin: ORIGIN,
+      path: '/once',
+      method: 'PUT',
+      body: 'x'
+    })
+    assert.equal(await body.text(), 'ok')
+  }
+  assert.equal((await server.call('seen')).length, 3)
+})
+
+test('in Agent and Pool as factory, it stays while it has connections', async (t) => {
+  const { s, own, server } = await setUp(t)
+  for (const Outer of [Agent, Pool]) {
+    const made: ShmAgent[] = []
+    const factory = () => {
+      const inner = new ShmAgent(s.path)
+      s.defer(() => inner.destroy())
+      made.push(inner)
+      return inner
+    }
+    const outer = own(
+      Outer === Agent
+        ? new Agent({ factory: factory as never })
+        : new Pool(ORIGIN, { factory: factory as never, connections: 1 })
+    )
+    const send = (path: string) => transcribe(outer, { origin: ORIGIN, path, method: 'GET' })
+    const all = [send('/held'), send('/held')]
+    await eventually('both came', async () => (await server.call('connections')) >= 2)
+    await server.call('next')
+    await Promise.all(all)
+    // One of its two connections ends: undici must not close it for that.
+    await transcribe(outer, { origin: ORIGIN, path: '/', method: 'GET', reset: true })
+    assert.equal((await send('/')).events.at(-1), 'end {}')
+    assert.deepEqual(
+      made.map(({ closed }) => closed),
+      [false],
+      Outer.name
+    )
+    await outer.close()
+    assert.deepEqual(
+      made.map(({ closed, destroyed }) => closed || destroyed),
+      [true]
+    )
+  }
+})
+
+test('connect and disconnect are told once for all connections of an origin', async (t) => {
+  const { agent, server } = await setUp(t)
+  const told: string[] = []
+  const emitter: EventEmitter = agent
+  for (const event of ['connect', 'disconnect']) {
+    emitter.on(event, (origin: URL) => told.push(`${event} ${origin.origin}`))
+  }
+  const send = (path: string) => transcribe(agent, { origin: ORIGIN, path, method: 'GET' })
+  const all = [send('/held'), send('/held')]
+  await server.call('heads', 2)
+  await server.call('next')
+  await Promise.all(all)
+  await agent.close()
+  assert.deepEqual(told, [`connect ${ORIGIN}`, `disconnect ${ORIGIN}`])
+})
+
+test('a MockAgent as its fallback answers what has no route', async (t) => {
+  const { s, own } = await setUp(t)
+  const mock = new MockAgent()
+  s.defer(() => mock.close())
+  mock.disableNetConnect()
+  mock.get('http://mocked.test').intercept({ path: '/' }).reply(200, 'mocked').persist()
+  const agent = own(new ShmAgent({ routes: { 'app.test': s.path }, fallback: mock }))
+  for (const [origin, expected] of [
+    ['http://mocked.test', 'mocked'],
+    [ORIGIN, 'ok']
+  ] as const) {
+    const { body } = await request(origin, { dispatcher: agent })
+    assert.equal(await body.text(), expected)
+  }
+})
+
+/** Takes one dialect only, as undici 6 and 8 do. */
+class OneDialect extends Dispatcher {
+  readonly #inner: Dispatcher
+  readonly #dialect: Dialect
+
+  constructor(inner: Dispatcher, dialect: Dialect) {
+    super()
+    this.#inner = inner
+    this.#dialect = dialect
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
+    const all = handler as unknown as Record<string, (...args: unknown[]) => unknown>
+    const names =
+      this.#dialect === 'legacy'
+        ? ['onConnect', 'onHeaders', 'onData', 'onComplete', 'onError']
+        : [
+            'onRequestStart',
+            'onResponseStart',
+            'onResponseData',
+            'onResponseEnd',
+            'onResponseError'
+          ]
+    const only: typeof all = {}
+    for (const name of names) {
+      assert.equal(typeof all[name], 'function', `it has ${name}`)
+      only[name] = (...args) => all[name]!(...args)
+    }
+    return this.#inner.dispatch(options, only as never)
+  }
+}
+
+test('a fallback of any undici understands handlers of any other', async (t) => {
+  const { s, own, tcp } = await setUp(t)
+  const direct = own(new Agent())
+  for (const wanted of ['legacy', 'controller'] as const) {
+    const fallback = new OneDialect(direct, wanted)
+    const agent = own(new ShmAgent({ routes: { 'app.test': s.path }, fallback }))
+    for (const spoken of ['legacy', 'controller'] as const) {
+      const options = { path: '/', method: 'GET' } as const
+      const there = await transcribe(agent, { ...options, origin: tcp }, spoken)
+      const here = await transcribe(agent, { ...options, origin: ORIGIN }, spoken)
+      assert.deepEqual(there, here, `${spoken} to ${wanted}`)
+      const failed = await transcribe(agent, { ...options, origin: 'http://127.0.0.1:1' }, spoken)
+      assert.match(failed.events.at(-1)!, /ECONNREFUSED/)
+    }
+    // A handler that pauses, and one that aborts.
+    for (const spoken of ['legacy', 'controller'] as const) {
+      assert.equal(await pauseAndAbort(agent, tcp, spoken), 'paused, resumed, aborted: enough')
+    }
+  }
+})
+
+/** Pauses at the head, resumes a turn later, and aborts at the first data. */
+function pauseAndAbort(agent: Dispatcher, origin: string, dialect: Dialect): Promise<string> {
+  return new Promise((resolve) => {
+    const told: string[] = []
+    const resumeLater = (resume: () => void) => {
+      told.push('paused')
+      setImmediate(() => {
+        told.push('resumed')
+        resume()
+      })
+    }
+    const failed = (error: Error) => {
+      told.push(`aborted: ${error.message}`)
+      resolve(told.join(', '))
+    }
+    let abort: (reason: Error) => void = () => undefined
+    const handler =
+      dialect === 'legacy'
+        ? {
+            onConnect: (given: typeof abort) => {
+              abort = given
+            },
+            onHeaders(_status: number, _headers: unknown, resume: () => void) {
+              resumeLater(resume)
+              return false
+            },
+            onData: () => abort(new Error('enough')),
+            onComplete() {},
+            onError: failed
+          }
+        : {
+            onRequestStart() {},
+            onResponseStart(controller: { pause(): void; resume(): void }) {
+              controller.pause()
+              resumeLater(() => controller.resume())
+            },
+            onResponseData: (controller: { abort: typeof abort }) =>
+              controller.abort(new Error('enough')),
+            onResponseEnd() {},
+            onResponseError: (_controller: unknown, error: Error) => failed(error)
+          }
+    agent.dispatch({ origin, path: '/', method: 'GET' }, handler as never)
+  })
+}
+
+test('as an interceptor it takes its routes and leaves the rest', async (t) => {
+  const { s, own, tcp } = await setUp(t)
+  const direct = own(new Agent())
+  const routed = own(new ShmAgent({ routes: { 'app.test': s.path }, fallback: direct }))
+  const composed = direct.compose(shm(routed))
+  for (const origin of [ORIGIN, tcp]) {
+    const { body } = await composed.request({ origin, path: '/', method: 'GET' })
+    assert.equal(await body.text(), 'ok')
+  }
+  assert.equal(routed.statistics().links[0]?.connections.shm, 1)
+})
