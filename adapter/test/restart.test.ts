@@ -83,7 +83,7 @@ test('a pool that had to use sockets returns to shared memory while it is busy',
   const agent = agentFor(s)
   const link = () => agent.statistics().links[0]
   // A stopped server takes no handshake, but its kernel takes connections.
-  app.signal('SIGSTOP')
+  await app.stop()
   const traffic = new Traffic(4, poster(agent))
   await eventually('shared memory is given up', () => link()?.reason !== undefined)
   app.signal('SIGCONT')
