@@ -46,10 +46,33 @@ export interface TransportChangeMessage {
   readonly reason: string
 }
 
-const sessionOpen: Channel = channel('shmesh:session:open')
-const sessionClose: Channel = channel('shmesh:session:close')
-const streamFallback: Channel = channel('shmesh:stream:fallback')
-const transportChange: Channel = channel('shmesh:transport:change')
+/** `shmesh:slice:leak`: shared memory was held longer than `leakWarning`; once for each holder. */
+export interface SliceLeakMessage {
+  readonly path: string
+  /**
+   * `lease`: a consumer reads a view and has not released it. `buffer`: it came from `alloc` and
+   * was not written. `lent`: the peer has not returned it, and its stream is gone here.
+   */
+  readonly kind: 'lease' | 'buffer' | 'lent'
+  /** 0 when it belongs to no stream. */
+  readonly streamId: number
+  readonly bytes: number
+  readonly ageMs: number
+  /** Where it was taken, with `SHMESH_TRACE_LEASES=1`. */
+  readonly stack?: string | undefined
+}
+
+/** Every channel; docs/reference/diagnostics.md describes each. */
+export const DIAGNOSTICS_CHANNELS = [
+  'shmesh:session:open',
+  'shmesh:session:close',
+  'shmesh:stream:fallback',
+  'shmesh:transport:change',
+  'shmesh:slice:leak'
+] as const
+
+const [sessionOpen, sessionClose, streamFallback, transportChange, sliceLeak] =
+  DIAGNOSTICS_CHANNELS.map((name) => channel(name)) as [Channel, Channel, Channel, Channel, Channel]
 
 /** Publishes `shmesh:session:open`. */
 export function publishSessionOpen(message: SessionOpenMessage): void {
@@ -66,6 +89,11 @@ export function publishStreamFallback(path: string, streamId: number, bytes: num
   if (!streamFallback.hasSubscribers) return
   const message: StreamFallbackMessage = { path, streamId, bytes }
   streamFallback.publish(message)
+}
+
+/** Publishes `shmesh:slice:leak`. */
+export function publishSliceLeak(message: SliceLeakMessage): void {
+  if (sliceLeak.hasSubscribers) sliceLeak.publish(message)
 }
 
 /** Publishes `shmesh:transport:change`. */

@@ -288,6 +288,7 @@ export class Channel implements Lender {
       if (session.peer === 'shmesh') this.#writer.signal(Status.reset)
       else if (!this.#weEnded) this.#writer.signal(Status.close)
     }
+    if (session.peer === 'shmesh' && this.#writer.unacknowledged > 0) session.leaks.streamEnded()
     // The peer may send until it sees the reset, and answers it with its own.
     session.removeStream(this.id, early && !this.#peerEnded && session.peer === 'shmesh')
     this.owner.onClose(error)

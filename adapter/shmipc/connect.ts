@@ -4,6 +4,7 @@ import { parseMemory, parseWindow } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemory } from './availability.ts'
 import { theDoorman } from './doorman.ts'
+import { parseLeakWarning } from './leak-watch.ts'
 import { QUEUE_CAPACITY } from './limits.ts'
 import { ShmSession } from './session.ts'
 
@@ -21,6 +22,14 @@ export interface ConnectOptions {
    * @defaultValue '1MiB'
    */
   readonly window?: string | undefined
+  /**
+   * How long shared memory may be held, by consumers here or by the peer for a stream that is gone,
+   * before it is reported as a leak: by a warning once, by `shmesh:slice:leak` each time. With its
+   * unit; `false` for never. `SHMESH_TRACE_LEASES=1` in the environment adds who took it.
+   *
+   * @defaultValue '60s'
+   */
+  readonly leakWarning?: string | false | undefined
   /**
    * @internal By shmipc's own rules, as between plain shmipc ends: no credit, no half-close, and
    * both ends allocate from every list.
@@ -58,13 +67,14 @@ export async function connect(address: string, options: ConnectOptions = {}): Pr
   const memory = parseMemory('memory', options.memory)
   // A client without a window knows no credit: the server takes it for plain shmipc.
   const window = options.plain === true ? 0 : parseWindow('window', options.window)
+  const leakWarningMs = parseLeakWarning('leakWarning', options.leakWarning)
   const availability = sharedMemory()
   if (availability.addon === undefined) {
     throw new ShmError('SHM_ERR_UNAVAILABLE', `no shared memory: ${availability.reason}`)
   }
   const doorman = theDoorman(availability.addon)
   const result = await doorman.connect(path, memory, QUEUE_CAPACITY, window)
-  if (!('reason' in result)) return new ShmSession(path, result, window)
+  if (!('reason' in result)) return new ShmSession(path, result, window, leakWarningMs)
   if (result.errno !== 0) throw new UnreachableError(result.errno, path)
   throw new ShmError('SHM_ERR_HANDSHAKE', `no session with ${path}: ${result.reason}`)
 }

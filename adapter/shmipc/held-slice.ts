@@ -1,3 +1,4 @@
+import type { Holding } from './leak-watch.ts'
 import type { ShmSession } from './session.ts'
 
 const HELD: unique symbol = Symbol('shmesh.held')
@@ -13,7 +14,11 @@ const dropped = new FinalizationRegistry<HeldSlice>((held) => held.release())
  * A slice of ours that is being filled. It ends once: sent with `Channel.writeHeld`, which gives it
  * to the peer, or released.
  */
-export class HeldSlice {
+export class HeldSlice implements Holding {
+  readonly kind = 'buffer'
+  readonly streamId = 0
+  /** @internal */ since = 0
+  /** @internal */ stack: string | undefined = undefined
   readonly session: ShmSession
   /** Header offset. */
   readonly slice: number
@@ -48,6 +53,7 @@ export class HeldSlice {
     // `markAsUntransferable`, would from Node 24 on make `detach` a fatal error.
     dropped.register(memory, this, this)
     this.#exposed = new WeakRef(memory)
+    this.session.leaks.take(this)
     return Buffer.from(memory)
   }
 
@@ -65,7 +71,12 @@ export class HeldSlice {
     if (!this.session.closed) this.session.native.release(this.slice)
   }
 
+  get bytes(): number {
+    return this.view.length
+  }
+
   #hide(): void {
+    this.session.leaks.drop(this)
     const memory = this.#exposed?.deref()
     this.#exposed = undefined
     if (memory === undefined) return

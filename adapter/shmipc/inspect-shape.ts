@@ -28,7 +28,13 @@ const LIST: Shape = {
   freed: COUNT,
   held: COUNT,
   lent: COUNT,
-  borrowed: COUNT
+  borrowed: COUNT,
+  oldestHeldMs: 'number?',
+  oldestHeldStream: 'number?',
+  oldestLentMs: 'number?',
+  oldestLentStream: 'number?',
+  oldestBorrowedMs: 'number?',
+  oldestBorrowedStream: 'number?'
 }
 
 const STREAM: Shape = {
@@ -46,6 +52,14 @@ const STREAM: Shape = {
   slicesHeld: COUNT
 }
 
+const SUSPECT: Shape = {
+  kind: 'string',
+  streamId: COUNT,
+  bytes: COUNT,
+  ageMs: COUNT,
+  stack: 'string?'
+}
+
 const SESSION: Shape = {
   path: 'string',
   role: 'string',
@@ -59,7 +73,8 @@ const SESSION: Shape = {
   fallbacks: { noSlices: COUNT, ringFull: COUNT },
   leases: COUNT,
   keptBytes: COUNT,
-  perStream: [STREAM]
+  perStream: [STREAM],
+  suspects: [SUSPECT]
 }
 
 /** What the native core adds while the session lives. */

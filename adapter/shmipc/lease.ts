@@ -1,10 +1,13 @@
 import { markAsUntransferable } from 'node:worker_threads'
+import type { Holding } from './leak-watch.ts'
 import type { ShmSession } from './session.ts'
 import type { SliceRef } from './slice-ref.ts'
 
 /** Who takes back what a lease lent. */
 export interface Lender {
   readonly session: ShmSession
+  /** Of its stream. */
+  readonly id: number
   returned(slice: SliceRef, bytes: number): void
 }
 
@@ -12,10 +15,13 @@ export interface Lender {
  * The right to read a view of shared memory. Begins held once, by whoever hands it out; ends when
  * every hold has been dropped, and the slice goes back to the peer.
  */
-export class Lease {
+export class Lease implements Holding {
+  readonly kind = 'lease'
+  readonly bytes: number
+  /** @internal */ since = 0
+  /** @internal */ stack: string | undefined = undefined
   readonly #lender: Lender
   readonly #slice: SliceRef
-  readonly #bytes: number
   #holds = 1
   #drop: (() => void) | undefined
   /** What `detachable` has handed out. */
@@ -25,18 +31,25 @@ export class Lease {
   constructor(lender: Lender, slice: SliceRef, bytes: number) {
     this.#lender = lender
     this.#slice = slice
-    this.#bytes = bytes
+    this.bytes = bytes
   }
 
   /** One more reader; it calls {@link release} or {@link drop} once. */
   hold(): void {
     this.#holds++
+    // From here on it may outlive the call it was handed out in.
+    if (this.since === 0) this.#lender.session.leaks.take(this)
+  }
+
+  get streamId(): number {
+    return this.#lender.id
   }
 
   release(): void {
     if (--this.#holds > 0) return
+    if (this.since !== 0) this.#lender.session.leaks.drop(this)
     for (const memory of this.#detachable ?? []) this.#lender.session.native.detach(memory)
-    this.#lender.returned(this.#slice, this.#bytes)
+    this.#lender.returned(this.#slice, this.bytes)
   }
 
   /**

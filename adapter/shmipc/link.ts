@@ -7,6 +7,7 @@ import { parseMemory, parseWindow } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemoryOrWarn } from './availability.ts'
 import { type ConnectOptions, connect, UnreachableError } from './connect.ts'
+import { parseLeakWarning } from './leak-watch.ts'
 import type { ShmSession, WaitUntil } from './session.ts'
 import type { SessionStatistics } from './session-statistics.ts'
 
@@ -69,6 +70,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.path = parseShmAddress('address', address)
     parseMemory('memory', options.memory)
     parseWindow('window', options.window)
+    parseLeakWarning('leakWarning', options.leakWarning)
     this.#options = options
   }
 

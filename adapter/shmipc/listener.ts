@@ -7,6 +7,7 @@ import { parseShmAddress } from './address.ts'
 import { sharedMemoryOrWarn, warnOfSockets } from './availability.ts'
 import { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
 import { type Doorman, theDoorman } from './doorman.ts'
+import { parseLeakWarning } from './leak-watch.ts'
 import { ShmSession } from './session.ts'
 import type { ShmStream } from './stream.ts'
 
@@ -27,6 +28,14 @@ export interface ListenOptions extends ClaimOptions {
    * @defaultValue '1MiB'
    */
   readonly window?: string | undefined
+  /**
+   * How long shared memory may be held, by consumers here or by the peer for a stream that is gone,
+   * before it is reported as a leak: by a warning once, by `shmesh:slice:leak` each time. With its
+   * unit; `false` for never. `SHMESH_TRACE_LEASES=1` in the environment adds who took it.
+   *
+   * @defaultValue '60s'
+   */
+  readonly leakWarning?: string | false | undefined
 }
 
 export interface ListenerEvents {
@@ -39,10 +48,11 @@ export interface ListenerEvents {
   refused: [reason: string]
 }
 
-/** Bytes. */
+/** Bytes, and ms. */
 interface Limits {
   readonly window: number
   readonly maxMemory: number
+  readonly leakWarningMs: number
 }
 
 /**
@@ -92,10 +102,10 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     return this.#closed
   }
 
-  #accept(doorman: Doorman, { window, maxMemory }: Limits): () => void {
+  #accept(doorman: Doorman, { window, maxMemory, leakWarningMs }: Limits): () => void {
     const stop = doorman.listen(this.#claim.bindPath, window, maxMemory, {
       onSession: (native) => {
-        const session = new ShmSession(this.path, native, window)
+        const session = new ShmSession(this.path, native, window, leakWarningMs)
         this.sessions.add(session)
         session.once('close', () => this.sessions.delete(session))
         session.on('stream', (stream) => {
@@ -128,7 +138,8 @@ export async function listen(options: ListenOptions): Promise<ShmListener> {
   const path = parseShmAddress('path', options.path)
   const limits: Limits = {
     window: parseWindow('window', options.window),
-    maxMemory: parseMemory('memory', options.memory ?? '3GiB')
+    maxMemory: parseMemory('memory', options.memory ?? '3GiB'),
+    leakWarningMs: parseLeakWarning('leakWarning', options.leakWarning)
   }
   const doorman = doormanOrWarn()
   const claim = await claimPath(path, options)

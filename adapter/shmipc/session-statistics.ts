@@ -1,4 +1,5 @@
 import type { NativeStatistics } from '../../native/index.ts'
+import type { LeakSuspect } from './leak-watch.ts'
 
 /** Why messages went by the session's socket instead of shared memory. */
 export type FallbackReason = 'noSlices' | 'ringFull'
@@ -55,6 +56,8 @@ export interface SessionReport extends SessionStatistics {
   readonly peerPid: number
   readonly ageMs: number
   readonly perStream: readonly StreamStatistics[]
+  /** What has been held longer than `leakWarning`. */
+  readonly suspects: readonly LeakSuspect[]
 }
 
 /** What a session counts itself. @internal */

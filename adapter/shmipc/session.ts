@@ -10,6 +10,7 @@ import { ControlChannel } from './control-channel.ts'
 import { FallbackCounters } from './fallback-counters.ts'
 import { HeldSlice } from './held-slice.ts'
 import { forgetSession, registerSession } from './inspection.ts'
+import { findLentToGone, LeakWatch, MAX_HOLDERS } from './leak-watch.ts'
 import { LentBodies } from './lent-bodies.ts'
 import { unwatch, type Watched, watch } from './liveness.ts'
 import { type SessionReport, type SessionStatistics, withNative } from './session-statistics.ts'
@@ -61,6 +62,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
   readonly creditBytes: number
   /** @internal */ readonly waiters: SliceWaiters
   /** @internal */ readonly borrowed: BorrowedSlices
+  /** @internal */ readonly leaks: LeakWatch
   /** @internal */ readonly lent: LentBodies = new LentBodies(this)
   /** @internal */ readonly fallbacks: FallbackCounters = new FallbackCounters()
   /** The peer's process as the kernel reported it; 0 when it is not in our pid namespace. */
@@ -86,8 +88,9 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
    * @internal Sessions are made by `connect` and `listen`.
    *
    * @param window bytes the peer may send on a stream before we give credit
+   * @param leakWarningMs see `ConnectOptions.leakWarning`; 0 for never
    */
-  constructor(path: string, native: NativeSession, window: number) {
+  constructor(path: string, native: NativeSession, window: number, leakWarningMs: number) {
     super()
     const description = native.describe()
     this.path = path
@@ -109,6 +112,11 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.waiters = new SliceWaiters()
     this.#signals = new Signals(native, this.waiters, () => this.#checkEmpty())
     this.peerPid = description.peerPid
+    this.leaks = new LeakWatch(path, leakWarningMs, () =>
+      this.#ended
+        ? []
+        : findLentToGone(native.holders(MAX_HOLDERS), (id) => this.#channels.get(id) !== undefined)
+    )
     this.borrowed = new BorrowedSlices(native, description.budget, {
       onLoanRead: ({ stream, first }) => this.signal(stream, Status.lendDone, first),
       onUnmapped: () => forgetSession(this)
@@ -225,7 +233,8 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       ...this.statistics(),
       peerPid: this.peerPid,
       ageMs: Math.round(performance.now() - this.#openedAt),
-      perStream: this.#channels.all().map((channel) => channel.statistics())
+      perStream: this.#channels.all().map((channel) => channel.statistics()),
+      suspects: this.leaks.suspects()
     }
   }
 
@@ -387,6 +396,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.waiters.clear()
     this.#control.destroy()
     unwatch(this)
+    this.leaks.end()
     for (const channel of this.#channels.all()) {
       endChannel(channel)
       channel.copyOut()

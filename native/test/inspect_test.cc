@@ -77,12 +77,26 @@ TEST(AMessageIsQueuedThenSentThenReturned) {
   image = Look(pair);
   CHECK_EQ(Count(image, SliceState::kQueued), 0u);
   CHECK_EQ(Count(image, SliceState::kSent), spans.size());
+  CHECK_EQ(HeldBy(image, SliceState::kSent, 9).bytes, 5000u);
 
   ReleaseAll(*pair.server, received.at(0));
   image = Look(pair);
   CHECK_EQ(Count(image, SliceState::kSent), 0u);
   CHECK(image.holders.empty());
   CHECK_EQ(image.problems.size(), 0u);
+}
+
+TEST(ALentSliceIsSentUntilTheLendEnds) {
+  const SessionPair pair;
+  const std::uint32_t slice = pair.client->Hold(3000);
+  const SliceSpan span{slice, 3000};
+  CHECK(pair.client->SendHeld(7, Status::kLend, {&span, 1}) == Sent::kYes);
+  const auto received = DrainAll(*pair.server);
+  CHECK_EQ(HeldBy(Look(pair), SliceState::kSent, 7).bytes, 3000u);
+  ReleaseAll(*pair.server, received.at(0));
+  CHECK(pair.server->Signal(7, Status::kLendDone, slice));
+  DrainAll(*pair.client);
+  CHECK_EQ(Count(Look(pair), SliceState::kSent), 0u);
 }
 
 TEST(EachEndsEventsAndWakefulnessAreItsOwn) {

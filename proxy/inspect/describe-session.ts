@@ -1,8 +1,22 @@
-import type { SessionReport, StreamStatistics } from '../../adapter/shmipc/index.ts'
+import type { LeakSuspect, SessionReport, StreamStatistics } from '../../adapter/shmipc/index.ts'
 import { columns, count, plain, size, span } from './columns.ts'
 
 /** Streams that are shown; `--json` has all. */
 const MAX_STREAMS = 40
+
+const LIST_HEADS = [
+  '  list',
+  'payload',
+  'allocates',
+  'slices',
+  'touched',
+  'free',
+  'held',
+  'sent',
+  'borrowed'
+]
+
+type ListReport = NonNullable<SessionReport['lists']>[number]
 
 /** One session as its process told it, as lines. */
 export function describeSession(session: SessionReport, number: number): string[] {
@@ -15,7 +29,8 @@ export function describeSession(session: SessionReport, number: number): string[
     `  socket    ${count(session.fallbackMessages, 'message')}, ${size(session.fallbackBytes)}, went by it; ` +
       `slices were short ${count(session.fallbacks.noSlices, 'time')}, the ring full ${count(session.fallbacks.ringFull, 'time')}`,
     `  reading   ${count(session.leases, 'view')} with consumers, ${size(session.keptBytes)} waiting in shared memory`,
-    ...describeStreams(session.perStream)
+    ...describeStreams(session.perStream),
+    ...session.suspects.flatMap(describeSuspect)
   ]
 }
 
@@ -30,7 +45,7 @@ function describeLive(session: SessionReport): string[] {
       `${live.receiveBacklog} to us, ${awake(live.awake)}`,
     `  wake-ups  ${live.wakesSent} sent for ${count(live.eventsSent, 'event')}, ${live.wakesReceived} received for ${live.eventsReceived}`,
     ...columns(
-      ['  list', 'payload', 'allocates', 'slices', 'touched', 'free', 'held', 'sent', 'borrowed'],
+      [...LIST_HEADS, 'oldest'],
       lists.map((list, i) => {
         const ours = list.role === 'ours'
         return [
@@ -42,10 +57,38 @@ function describeLive(session: SessionReport): string[] {
           ours ? list.capacity - list.held - list.lent : undefined,
           list.held,
           ours ? list.lent : undefined,
-          ours ? undefined : list.borrowed
+          ours ? undefined : list.borrowed,
+          oldest(list)
         ]
       })
     )
+  ]
+}
+
+/** The slice that is longest where it is now, and whose it is. */
+function oldest(list: ListReport): string | undefined {
+  const longest = [
+    [list.oldestHeldMs, list.oldestHeldStream, 'held'] as const,
+    [list.oldestLentMs, list.oldestLentStream, 'sent'] as const,
+    [list.oldestBorrowedMs, list.oldestBorrowedStream, 'borrowed'] as const
+  ].sort(([a], [b]) => (b ?? -1) - (a ?? -1))[0]!
+  const [ageMs, stream, how] = longest
+  if (ageMs === undefined || ageMs === null) return undefined
+  return `${how} for ${span(ageMs)}${stream ? ` by stream ${stream}` : ''}`
+}
+
+const WHO: Readonly<Record<string, string>> = {
+  lease: 'a consumer reads them, or forgot to release them',
+  buffer: 'in a Buffer of alloc() that was not written',
+  lent: 'with the peer, and the stream is gone here'
+}
+
+function describeSuspect({ kind, streamId, bytes, ageMs, stack }: LeakSuspect): string[] {
+  const whose = streamId === 0 ? '' : `, stream ${streamId}`
+  const lines = stack === undefined ? [] : stack.split('\n').slice(1)
+  return [
+    `  LEAK?     ${size(bytes)} for ${span(ageMs)}${whose}: ${WHO[kind] ?? plain(kind)}`,
+    ...lines.map((line) => `            ${plain(line.trim())}`)
   ]
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -94,6 +95,20 @@ test('--memory shows the same session from outside', async (t) => {
     borrowed
   )
   stream.destroy()
+})
+
+test('what is held for too long is pointed at, with its stream and age', async (t) => {
+  const s = await scene(t)
+  const { peer, session } = await openSession(s, undefined, { leakWarning: '5ms' })
+  const stream = command(session, 'keep').on('error', () => undefined)
+  await once(stream, 'data')
+  stream.write(Buffer.alloc(100_000))
+  await eventually('it is reported', async () => (await peer.call('leaks')).length > 0)
+  const { stdout } = await inspect(t, s.path)
+  const leak = new RegExp(`^  LEAK\\? +97\\.7 KiB for .*, stream ${stream.id}: a consumer`, 'm')
+  assert.match(stdout, leak)
+  assert.match(stdout, new RegExp(`borrowed for .* by stream ${stream.id}$`, 'm'))
+  session.destroy()
 })
 
 test('a process that listens nowhere is looked at from outside', async (t) => {

@@ -4,7 +4,13 @@ import type { Duplex } from 'node:stream'
 import { type Child, type ChildOptions, startChild } from '../../test/support/child.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import type { Scene } from '../../test/support/scene.ts'
-import { connect, type ListenOptions, type ShmSession, type ShmStream } from '../index.ts'
+import {
+  type ConnectOptions,
+  connect,
+  type ListenOptions,
+  type ShmSession,
+  type ShmStream
+} from '../index.ts'
 import type { PeerMethods } from './fixtures/peer.ts'
 
 export type Peer = Child<PeerMethods>
@@ -25,13 +31,14 @@ export interface Pair {
 export async function openSession(
   scene: Scene,
   memory?: string,
-  options?: Partial<ListenOptions>
+  options?: Partial<ListenOptions>,
+  connectOptions?: ConnectOptions
 ): Promise<Pair> {
   const peer = await startPeer(scene)
   await peer.call('listen', { path: scene.path, ...options })
   await peer.call('baseline')
   scene.defer(() => (peer.running ? peer.call('closeListeners') : undefined))
-  const session = await connect(scene.path, { memory })
+  const session = await connect(scene.path, { memory, ...connectOptions })
   scene.defer(async () => {
     if (!session.closed) {
       await quiet(session)

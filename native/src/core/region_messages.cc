@@ -57,7 +57,11 @@ std::uint32_t BufferRegion::Lend(std::span<const SliceSpan> spans, std::uint32_t
 bool BufferRegion::EndLend(std::uint32_t first) {
   const auto over = outgoing_.End(first);
   if (!over) return false;
-  for (const SliceSpan& span : *over) Find(span.slice)->Unpin(span.slice);
+  for (const SliceSpan& span : *over) {
+    Find(span.slice)->Unpin(span.slice);
+    // Nobody reads it any more; whoever looks at the memory from outside should see that.
+    StoreRelaxed<std::uint8_t>(region_.data() + span.slice + kSliceFlags, 0);
+  }
   return true;
 }
 
