@@ -115,6 +115,8 @@ TEST(AChainOnLoanCannotBeChanged) {
     pair.SetFlags(span.slice, kFlagHasNext);
   }
   CHECK_EQ(pair.client->SendHeld(2, Status::kLend, chain), Sent::kYes);
+  // Nor is it written anew under its readers.
+  CHECK_EQ(LoadRelaxed<std::uint32_t>(pair.region() + chain[0].slice + kSliceSize), 0xffffffff);
   const auto second = DrainAll(*pair.server);
   CHECK_EQ(second[0].slices.size(), 2u);
   for (std::size_t i = 0; i < 2; i++) {
