@@ -196,7 +196,7 @@ class Run {
   // --- what the victim does, and the peer where it behaves. False when the victim has noticed.
 
   bool Step() {
-    switch (Below(8)) {
+    switch (Below(9)) {
       case 0:
         return SendFromVictim();
       case 1:
@@ -215,10 +215,24 @@ class Run {
       case 6:
         SendFromPeer();
         return true;
+      case 7:
+        PassTime();
+        return !victim_.corrupt();
       default:
         PeerTakesAndReturns();
         return victim_.Reclaim();
     }
+  }
+
+  // What has been free for long may go back to the system, and nothing else.
+  void PassTime() {
+    now_ += Below(2 * Session::kIdleMs);
+    for (Session* session : {&victim_, &peer_}) {
+      session->SetTime(now_);
+      (void)session->Trim();
+    }
+    const auto holders = victim_.Holders(4);
+    CHECK(holders.size() <= 4);
   }
 
   bool SendFromVictim() {
@@ -403,6 +417,7 @@ class Run {
   std::vector<std::uint32_t> borrowed_;  // one entry for each time
   std::unordered_set<std::uint32_t> spoiled_;
   std::uint32_t read_ = 0;
+  std::uint32_t now_ = 0;
 };
 
 }  // namespace
