@@ -17,6 +17,9 @@ export interface Round {
   readonly cpuMicroseconds: number
 }
 
+/** Enough for a message of every stream at once, in both directions. */
+const MEMORY = '512MiB'
+
 export class Exchange {
   readonly #peer: Child
   readonly #paths: Readonly<Record<Transport, string>>
@@ -30,8 +33,8 @@ export class Exchange {
     const peer = workspace.start('the peer', script, Object.values(paths))
     await peer.receive((message) => ('ready' in (message as PeerMessage) ? true : undefined))
     return new Exchange(peer, paths, {
-      shm: await connect(paths.shm),
-      duplex: await connect(paths.duplex)
+      shm: await connect(paths.shm, { memory: MEMORY }),
+      duplex: await connect(paths.duplex, { memory: MEMORY })
     })
   }
 

@@ -1,5 +1,6 @@
 /** `npm run bench:transport`: a stream of shared memory against a Unix socket, without HTTP. */
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { sharedMemory } from '../../adapter/index.ts'
 import { Progress } from '../demo/progress.ts'
@@ -61,6 +62,7 @@ async function run(chosen: Plan, { quick, only }: { quick: boolean; only?: strin
 function report({ rounds, roundMs }: Plan, measurements: readonly Measurement[]): string {
   return [
     `${describeMachine()}; ${rounds} pairs of rounds of ${roundMs} ms or more.`,
+    `Load average ${loadavg()[0]!.toFixed(1)}: how busy others kept the machine.`,
     'Wall and CPU time (both processes) per message; `faster` and `CPU`: medians of paired ratios.',
     '',
     formatTables(measurements),
