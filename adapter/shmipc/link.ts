@@ -203,8 +203,10 @@ export class Link extends EventEmitter<LinkEvents> {
     if (this.#closed) return
     this.#probe = setTimeout(
       () => {
-        if (this.#session === undefined && this.#sockets.size > 0)
-          this.#dial().catch(() => undefined)
+        if (this.#session !== undefined || this.#sockets.size === 0) return
+        // Timers count from the beginning of a turn: after a long one they are early.
+        this.#retryAt = 0
+        this.#dial().catch(() => undefined)
       },
       this.#retryAt - Date.now() + 1
     ).unref()
