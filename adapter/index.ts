@@ -13,9 +13,13 @@ export { ConnectionResetError, InvalidArgumentError, ProtocolError, ShmError } f
 export {
   type ConnectOptions,
   connect,
+  type Lease,
+  type LeaseTaker,
   type ListenOptions,
   listen,
+  type SessionOptions,
   type SessionStatistics,
+  SharedBody,
   type ShmListener,
   type ShmSession,
   type ShmStream,

@@ -1,35 +1,20 @@
 import { getSystemErrorName } from 'node:util'
 import { ShmError } from '../errors.ts'
-import { parseMemory, parseWindow } from '../options.ts'
+import { parseMemory } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemory } from './availability.ts'
 import { theDoorman } from './doorman.ts'
-import { parseLeakWarning } from './leak-watch.ts'
 import { QUEUE_CAPACITY } from './limits.ts'
 import { ShmSession } from './session.ts'
+import { pinTo, resolveSessionOptions, type SessionOptions } from './session-options.ts'
 
-export interface ConnectOptions {
+export interface ConnectOptions extends SessionOptions {
   /**
    * Shared memory of the session, with its unit. Pages are taken when first used.
    *
    * @defaultValue '64MiB'
    */
   readonly memory?: string | undefined
-  /**
-   * What the peer may send on one stream before this end has read it, with its unit; a message
-   * that begins within it may exceed it by 256 KiB. It bounds what a slow reader holds.
-   *
-   * @defaultValue '1MiB'
-   */
-  readonly window?: string | undefined
-  /**
-   * How long shared memory may be held, by consumers here or by the peer for a stream that is gone,
-   * before it is reported as a leak: by a warning once, by `shmesh:slice:leak` each time. With its
-   * unit; `false` for never. `SHMESH_TRACE_LEASES=1` in the environment adds who took it.
-   *
-   * @defaultValue '60s'
-   */
-  readonly leakWarning?: string | false | undefined
   /**
    * @internal By shmipc's own rules, as between plain shmipc ends: no credit, no half-close, and
    * both ends allocate from every list.
@@ -66,15 +51,16 @@ export async function connect(address: string, options: ConnectOptions = {}): Pr
   const path = parseShmAddress('address', address)
   const memory = parseMemory('memory', options.memory)
   // A client without a window knows no credit: the server takes it for plain shmipc.
-  const window = options.plain === true ? 0 : parseWindow('window', options.window)
-  const leakWarningMs = parseLeakWarning('leakWarning', options.leakWarning)
+  const session = resolveSessionOptions(options)
+  const window = options.plain === true ? 0 : session.window
   const availability = sharedMemory()
   if (availability.addon === undefined) {
     throw new ShmError('SHM_ERR_UNAVAILABLE', `no shared memory: ${availability.reason}`)
   }
+  pinTo(availability.addon, options.cpus)
   const doorman = theDoorman(availability.addon)
   const result = await doorman.connect(path, memory, QUEUE_CAPACITY, window)
-  if (!('reason' in result)) return new ShmSession(path, result, window, leakWarningMs)
+  if (!('reason' in result)) return new ShmSession(path, result, session)
   if (result.errno !== 0) throw new UnreachableError(result.errno, path)
   throw new ShmError('SHM_ERR_HANDSHAKE', `no session with ${path}: ${result.reason}`)
 }

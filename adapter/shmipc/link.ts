@@ -3,12 +3,12 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { publishTransportChange, type Transport } from '../diagnostics.ts'
 import { ShmError } from '../errors.ts'
-import { parseMemory, parseWindow } from '../options.ts'
+import { parseMemory } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemoryOrWarn } from './availability.ts'
 import { type ConnectOptions, connect, UnreachableError } from './connect.ts'
-import { parseLeakWarning } from './leak-watch.ts'
 import type { ShmSession, WaitUntil } from './session.ts'
+import { resolveSessionOptions } from './session-options.ts'
 import type { SessionStatistics } from './session-statistics.ts'
 
 /** First and longest pause before shared memory is tried again on a path that refused it, in ms. */
@@ -69,8 +69,7 @@ export class Link extends EventEmitter<LinkEvents> {
     super()
     this.path = parseShmAddress('address', address)
     parseMemory('memory', options.memory)
-    parseWindow('window', options.window)
-    parseLeakWarning('leakWarning', options.leakWarning)
+    resolveSessionOptions(options)
     this.#options = options
   }
 

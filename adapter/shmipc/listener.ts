@@ -2,16 +2,21 @@ import { EventEmitter, once } from 'node:events'
 import { createServer, type Server, Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { ShmError } from '../errors.ts'
-import { parseMemory, parseWindow } from '../options.ts'
+import { parseMemory } from '../options.ts'
 import { parseShmAddress } from './address.ts'
 import { sharedMemoryOrWarn, warnOfSockets } from './availability.ts'
 import { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
 import { type Doorman, theDoorman } from './doorman.ts'
-import { parseLeakWarning } from './leak-watch.ts'
 import { ShmSession } from './session.ts'
+import {
+  pinTo,
+  type ResolvedSessionOptions,
+  resolveSessionOptions,
+  type SessionOptions
+} from './session-options.ts'
 import type { ShmStream } from './stream.ts'
 
-export interface ListenOptions extends ClaimOptions {
+export interface ListenOptions extends ClaimOptions, SessionOptions {
   /** Unix socket: `shm:///run/x.sock` or an absolute path. */
   readonly path: string
   /**
@@ -21,21 +26,6 @@ export interface ListenOptions extends ClaimOptions {
    * @defaultValue '3GiB', the most there can be
    */
   readonly memory?: string | undefined
-  /**
-   * What the peer may send on one stream before this end has read it, with its unit; a message
-   * that begins within it may exceed it by 256 KiB. It bounds what a slow reader holds.
-   *
-   * @defaultValue '1MiB'
-   */
-  readonly window?: string | undefined
-  /**
-   * How long shared memory may be held, by consumers here or by the peer for a stream that is gone,
-   * before it is reported as a leak: by a warning once, by `shmesh:slice:leak` each time. With its
-   * unit; `false` for never. `SHMESH_TRACE_LEASES=1` in the environment adds who took it.
-   *
-   * @defaultValue '60s'
-   */
-  readonly leakWarning?: string | false | undefined
 }
 
 export interface ListenerEvents {
@@ -48,11 +38,9 @@ export interface ListenerEvents {
   refused: [reason: string]
 }
 
-/** Bytes, and ms. */
-interface Limits {
-  readonly window: number
+interface ListenerOptions extends ResolvedSessionOptions {
+  /** Bytes. */
   readonly maxMemory: number
-  readonly leakWarningMs: number
 }
 
 /**
@@ -72,7 +60,7 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
   constructor(
     path: string,
     claim: ClaimedPath,
-    limits: Limits,
+    options: ListenerOptions,
     doorman: Doorman | undefined,
     server?: Server
   ) {
@@ -81,7 +69,7 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     this.#claim = claim
     this.transport = doorman === undefined ? 'socket' : 'shm'
     if (doorman !== undefined) {
-      this.#stop = this.#accept(doorman, limits)
+      this.#stop = this.#accept(doorman, options)
       return
     }
     server!.on('connection', (socket) => this.#greet(socket))
@@ -102,10 +90,10 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     return this.#closed
   }
 
-  #accept(doorman: Doorman, { window, maxMemory, leakWarningMs }: Limits): () => void {
-    const stop = doorman.listen(this.#claim.bindPath, window, maxMemory, {
+  #accept(doorman: Doorman, options: ListenerOptions): () => void {
+    const stop = doorman.listen(this.#claim.bindPath, options.window, options.maxMemory, {
       onSession: (native) => {
-        const session = new ShmSession(this.path, native, window, leakWarningMs)
+        const session = new ShmSession(this.path, native, options)
         this.sessions.add(session)
         session.once('close', () => this.sessions.delete(session))
         session.on('stream', (stream) => {
@@ -136,18 +124,17 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
  */
 export async function listen(options: ListenOptions): Promise<ShmListener> {
   const path = parseShmAddress('path', options.path)
-  const limits: Limits = {
-    window: parseWindow('window', options.window),
-    maxMemory: parseMemory('memory', options.memory ?? '3GiB'),
-    leakWarningMs: parseLeakWarning('leakWarning', options.leakWarning)
+  const resolved: ListenerOptions = {
+    ...resolveSessionOptions(options),
+    maxMemory: parseMemory('memory', options.memory ?? '3GiB')
   }
-  const doorman = doormanOrWarn()
+  const doorman = doormanOrWarn(options)
   const claim = await claimPath(path, options)
   let listener: ShmListener | undefined
   let server: Server | undefined
   try {
     if (doorman === undefined) server = await listenBySocket(claim.bindPath, path)
-    listener = new ShmListener(path, claim, limits, doorman, server)
+    listener = new ShmListener(path, claim, resolved, doorman, server)
     await claim.publish()
     return listener
   } catch (error) {
@@ -158,9 +145,10 @@ export async function listen(options: ListenOptions): Promise<ShmListener> {
   }
 }
 
-function doormanOrWarn(): Doorman | undefined {
+function doormanOrWarn({ cpus }: ListenOptions): Doorman | undefined {
   const { addon } = sharedMemoryOrWarn()
   if (addon === undefined) return undefined
+  pinTo(addon, cpus)
   try {
     return theDoorman(addon)
   } catch (error) {

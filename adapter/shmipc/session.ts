@@ -13,6 +13,7 @@ import { forgetSession, registerSession } from './inspection.ts'
 import { findLentToGone, LeakWatch, MAX_HOLDERS } from './leak-watch.ts'
 import { LentBodies } from './lent-bodies.ts'
 import { unwatch, type Watched, watch } from './liveness.ts'
+import type { ResolvedSessionOptions } from './session-options.ts'
 import { type SessionReport, type SessionStatistics, withNative } from './session-statistics.ts'
 import { Signals } from './signals.ts'
 import type { SliceRef } from './slice-ref.ts'
@@ -87,10 +88,9 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
   /**
    * @internal Sessions are made by `connect` and `listen`.
    *
-   * @param window bytes the peer may send on a stream before we give credit
-   * @param leakWarningMs see `ConnectOptions.leakWarning`; 0 for never
+   * @param options resolved from the caller's
    */
-  constructor(path: string, native: NativeSession, window: number, leakWarningMs: number) {
+  constructor(path: string, native: NativeSession, options: ResolvedSessionOptions) {
     super()
     const description = native.describe()
     this.path = path
@@ -99,7 +99,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.peer = description.owned ? 'shmesh' : 'shmipc'
     this.peerWindow = description.owned ? description.peerWindow : Number.POSITIVE_INFINITY
     // At half the window, so that a sender need not stop.
-    this.creditBytes = window / 2
+    this.creditBytes = options.window / 2
     const memory = native.memory()
     // Moved to another thread it would be out of our reach.
     markAsUntransferable(memory)
@@ -112,7 +112,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.waiters = new SliceWaiters()
     this.#signals = new Signals(native, this.waiters, () => this.#checkEmpty())
     this.peerPid = description.peerPid
-    this.leaks = new LeakWatch(path, leakWarningMs, () =>
+    this.leaks = new LeakWatch(path, options.leakWarningMs, () =>
       this.#ended
         ? []
         : findLentToGone(native.holders(MAX_HOLDERS), (id) => this.#channels.get(id) !== undefined)
@@ -135,7 +135,9 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       this.spans,
       (used) => this.#onEvents(used),
       (reason) => this.destroy(new ProtocolError(`the peer corrupted the session: ${reason}`)),
-      () => this.#control.sendPolling()
+      () => this.#control.sendPolling(),
+      options.wakeUp,
+      options.intervalMs
     )
     registerSession(this)
     watch(this)

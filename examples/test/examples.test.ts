@@ -41,6 +41,21 @@ test('the client of the examples reaches the app through the proxy', async (t) =
   assert.deepEqual(readdirSync(directory), ['shmesh.yaml'])
 })
 
+test('a message of the streams example goes and comes back', async (t) => {
+  if (sharedMemory().addon === undefined) return t.skip('no shared memory here')
+  const directory = mkdtempSync(join(tmpdir(), 'shmesh-test-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const socket = { SOCKET: join(directory, 'streams.sock') }
+  const server = new Run(t, directory, [join(ROOT, 'examples/streams/server.js')], socket)
+  await server.printed('listening on')
+  const client = new Run(t, directory, [join(ROOT, 'examples/streams/client.js')], socket)
+
+  assert.deepEqual(await client.exit, [0, null], client.output)
+  assert.match(client.output, /written, and 0 bytes of it are left here\n1048576 bytes came back; /)
+  server.process.kill('SIGTERM')
+  assert.deepEqual(await server.exit, [0, null], server.output)
+})
+
 test('the README shows the examples as they are', () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
@@ -54,9 +69,14 @@ class Run {
   readonly exit: Promise<unknown[]>
   output = ''
 
-  constructor(t: TestContext, directory: string, args: readonly string[]) {
+  constructor(
+    t: TestContext,
+    directory: string,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {}
+  ) {
     this.process = spawn(process.execPath, args, {
-      env: { ...process.env, SHMESH_DIR: directory, PORT: '0' },
+      env: { ...process.env, SHMESH_DIR: directory, PORT: '0', ...environment },
       stdio: ['ignore', 'pipe', 'pipe']
     })
     this.exit = once(this.process, 'close')

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { test } from 'node:test'
+import { pattern, sha256 } from '../../test/support/pattern.ts'
+import { scene } from '../../test/support/scene.ts'
+import { connect, listen, type ShmSession } from '../index.ts'
+import { command, openSession, quiet, readAll, startPeer } from './peer.ts'
+
+async function exchange(session: ShmSession, bytes: number): Promise<void> {
+  const stream = command(session, 'echo')
+  const answer = readAll(stream)
+  const body = pattern(bytes)
+  stream.end(body)
+  assert.equal(sha256(await answer), sha256(body))
+}
+
+const modes = [{ wakeUp: 'poll', pollAnyway: true }, { wakeUp: '5ms' }] as const
+
+for (const options of modes) {
+  test(`a session works with ${JSON.stringify(options)} on both ends`, async (t) => {
+    const stage = await scene(t)
+    const peer = await startPeer(stage)
+    await peer.call('listen', { path: stage.path, ...options })
+    stage.defer(() => peer.call('closeListeners'))
+    const session = await connect(stage.path, options)
+    stage.defer(async () => {
+      await quiet(session)
+      session.destroy()
+    })
+    for (const bytes of [1, 70_000, 3_000_000]) await exchange(session, bytes)
+    const { spinHits = 0, spinMisses = 0, wakesSent = 0 } = session.statistics()
+    if (options.wakeUp === 'poll') assert.ok(spinHits + spinMisses > 0)
+    // Who looks by itself is not woken, once it has begun to.
+    else assert.ok(wakesSent <= 1, `woken ${wakesSent} times`)
+  })
+}
+
+test('interval works with plain shmipc rules', async (t) => {
+  const stage = await scene(t)
+  const peer = await startPeer(stage)
+  await peer.call('listen', { path: stage.path, wakeUp: '1ms' })
+  stage.defer(() => peer.call('closeListeners'))
+  const session = await connect(stage.path, { wakeUp: '1ms', plain: true })
+  stage.defer(async () => {
+    await quiet(session)
+    session.destroy()
+  })
+  assert.equal(session.peer, 'shmipc')
+  for (const bytes of [1, 70_000, 3_000_000]) {
+    const stream = command(session, `source ${bytes}`)
+    const chunks: Buffer[] = []
+    for await (const chunk of stream) {
+      chunks.push(chunk)
+      // Nobody can say that it was all: plain shmipc has no half-close.
+      if (stream.bytesRead === bytes && stream.readableLength === 0) break
+    }
+    assert.equal(sha256(Buffer.concat(chunks)), sha256(pattern(bytes)))
+  }
+})
+
+test('a process may be pinned to a processor', async (t) => {
+  const stage = await scene(t)
+  const peer = await startPeer(stage)
+  await peer.call('listen', { path: stage.path, cpus: [0] })
+  stage.defer(() => peer.call('closeListeners'))
+  const status = readFileSync(`/proc/${peer.pid}/status`, 'utf8')
+
+  assert.match(status, /^Cpus_allowed_list:\t0$/m)
+  await assert.rejects(peer.call('connect', stage.path, { cpus: [1023] }), {
+    code: 'SHM_ERR_UNAVAILABLE',
+    message: /cannot run on processors 1023/
+  })
+})
+
+test('options that cannot be meant are refused by name', async (t) => {
+  const { path } = await scene(t)
+  const wrong: [options: object, message: RegExp][] = [
+    [{ wakeUp: 'fast' }, /^wakeUp must be/],
+    [{ wakeUp: '0ms' }, /^wakeUp must be at least '1ms'/],
+    [{ pollAnyway: 1 }, /^pollAnyway must be/],
+    [{ cpus: [] }, /^cpus must be/],
+    [{ cpus: [-1] }, /^cpus must be/],
+    [{ cpus: 0 }, /^cpus must be/]
+  ]
+  if (availableParallelism() < 3) wrong.push([{ wakeUp: 'poll' }, /'poll' only with 3 processors/])
+  for (const [options, message] of wrong) {
+    const error = { code: 'SHM_ERR_INVALID_ARG', message }
+    await assert.rejects(listen({ path, ...options }), error)
+    await assert.rejects(connect(path, options), error)
+  }
+})
+
+test('interval on one end only: the other is woken as ever', async (t) => {
+  const { session } = await openSession(await scene(t), undefined, { wakeUp: '2ms' })
+  for (const bytes of [1, 200_000]) await exchange(session, bytes)
+  const { wakesSent = 0, wakesReceived = 0 } = session.statistics()
+  assert.ok(wakesSent <= 1, `woken ${wakesSent} times`)
+  assert.ok(wakesReceived > 0)
+})
