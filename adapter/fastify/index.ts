@@ -4,7 +4,7 @@
  */
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
+import { countIn, resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
 import type { SessionStatistics } from '../shmipc/index.ts'
 import { bufferParser } from './buffer-parser.ts'
 import { ReplyMemory } from './reply-memory.ts'
@@ -40,6 +40,8 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
   const resolved = resolveServerOptions('the shmesh plugin', options, FASTIFY_OPTIONS)
   const served = new ServedPaths(app.server, resolved, app.log)
   const force = app.initialConfig.forceCloseConnections === true
+  const close = () => served.close(!force, force ? 0 : resolved.drainTimeoutMs)
+  countIn(app.server, served, close)
 
   app.decorate('shm', {
     paths: served.paths,
@@ -60,9 +62,10 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
     if (!force) (app as Partial<Closing>).onClose?.(() => served.leave(true))
   })
 
+  // Begins to end it, and waits for nothing: this kind of hook may take ten seconds only, and
+  // others close what they keep open, such as WebSockets. `server.close` waits.
   app.addHook('preClose', async () => {
-    await served.leave(!force)
-    await served.drain(force ? 0 : resolved.drainTimeoutMs)
+    void close()
   })
 }
 

@@ -1,8 +1,7 @@
 import type { Server } from 'node:http'
 import { warnOnce } from '../log.ts'
-import { resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
+import { countIn, resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
 import type { SessionStatistics } from '../shmipc/index.ts'
-import { countIn } from './count-in.ts'
 
 export type AttachOptions = ServerOptions
 
@@ -43,14 +42,9 @@ export async function attach(server: Server, options: AttachOptions = {}): Promi
     }
   })
   await served.open()
-  let closed: Promise<void> | undefined
-  const close = (): Promise<void> => {
-    closed ??= (async () => {
-      await served.leave(true)
-      await served.drain(resolved.drainTimeoutMs)
-      uncount()
-    })()
-    return closed
+  const close = async (): Promise<void> => {
+    await served.close(true, resolved.drainTimeoutMs)
+    uncount()
   }
   const uncount = countIn(server, served, close)
   return {

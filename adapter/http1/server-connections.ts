@@ -33,6 +33,7 @@ export class ServerConnections {
   readonly #connections = new Map<object, Connection>()
   #timer: NodeJS.Timeout | undefined
   #draining = false
+  #whenDrained: (() => void) | undefined
   #whenEmpty: (() => void) | undefined
 
   constructor(server: Server) {
@@ -59,6 +60,7 @@ export class ServerConnections {
     })
     stream.once('close', () => {
       this.#connections.delete(stream)
+      if (!this.#speaksHttp()) this.#whenDrained?.()
       if (this.#connections.size > 0) return
       clearInterval(this.#timer)
       this.#timer = undefined
@@ -69,20 +71,34 @@ export class ServerConnections {
   }
 
   /**
-   * Ends idle connections, and each other one after its response. Resolves when all are closed;
-   * those still open after `timeoutMs` are destroyed.
+   * Ends idle connections, and each other one after its response. Resolves when none is left that
+   * speaks HTTP; those still open after `timeoutMs` are destroyed.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true
     for (const connection of this.#connections.values()) this.#endIfIdle(connection)
-    if (this.#connections.size > 0) {
-      const deadline = setTimeout(() => this.destroy(), timeoutMs)
+    if (this.#speaksHttp()) {
+      const deadline = setTimeout(() => {
+        for (const { stream } of this.#connections.values()) {
+          if (!isUpgraded(stream)) stream.destroy()
+        }
+      }, timeoutMs)
       await new Promise<void>((resolve) => {
-        this.#whenEmpty = resolve
+        this.#whenDrained = resolve
       })
       clearTimeout(deadline)
     }
     this.#server.off('request', this.#onRequest)
+  }
+
+  /** Resolves when upgraded connections are closed, too; after `timeoutMs` they are destroyed. */
+  async end(timeoutMs: number): Promise<void> {
+    if (this.#connections.size === 0) return
+    const deadline = setTimeout(() => this.destroy(), timeoutMs)
+    await new Promise<void>((resolve) => {
+      this.#whenEmpty = resolve
+    })
+    clearTimeout(deadline)
   }
 
   /** Destroys every connection. */
@@ -108,6 +124,10 @@ export class ServerConnections {
     })
   }
 
+  #speaksHttp(): boolean {
+    return [...this.#connections.values()].some(({ stream }) => !isUpgraded(stream))
+  }
+
   #enter(connection: Connection, phase: Connection['phase']): void {
     connection.phase = phase
     connection.since = performance.now()
@@ -120,6 +140,8 @@ export class ServerConnections {
   #sweep(): void {
     const { headersTimeout, requestTimeout, keepAliveTimeout } = this.#server
     const now = performance.now()
+    // Nothing tells of an upgrade.
+    if (!this.#speaksHttp()) this.#whenDrained?.()
     for (const connection of this.#connections.values()) {
       if (isUpgraded(connection.stream)) continue
       this.#checkQuiet(connection, now)

@@ -27,6 +27,7 @@ export class ServedPaths {
   /** Plain sockets; with `compat` everything. */
   readonly #borrowed: ServerConnections
   #left: Promise<void> | undefined
+  #closed: Promise<void> | undefined
 
   constructor(server: Server, options: ResolvedServerOptions, log: ServerLog) {
     this.#options = options
@@ -80,10 +81,20 @@ export class ServedPaths {
     return this.#left
   }
 
-  /** Answers what is under way, for as long as `ms`; then nothing is left. */
-  async drain(ms: number): Promise<void> {
-    await Promise.all([this.#own.drain(ms), this.#borrowed.drain(ms)])
-    for (const session of this.#sessions) session.destroy()
+  /**
+   * Leaves, answers what is under way for as long as `ms`, and waits as long for upgraded
+   * connections, which are their owners'. Then nothing is left. Once, whoever calls it again.
+   *
+   * @param ask see `leave`
+   */
+  close(ask: boolean, ms: number): Promise<void> {
+    this.#closed ??= (async () => {
+      await this.leave(ask)
+      await Promise.all([this.#own.drain(ms), this.#borrowed.drain(ms)])
+      await Promise.all([this.#own.end(ms), this.#borrowed.end(ms)])
+      for (const session of this.#sessions) session.destroy()
+    })()
+    return this.#closed
   }
 
   closeIdle(): void {

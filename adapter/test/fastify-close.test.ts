@@ -84,6 +84,20 @@ test('close answers what was sent before, on every connection', async (t) => {
   await closed
 })
 
+test('close waits for longer than Fastify lets its hooks take', async (t) => {
+  const s = await scene(t)
+  const { app } = await startApp(s, { pluginTimeout: 300 })
+  const agent = agentFor(s)
+  const pending = agent.request({ origin: 'http://a', path: '/wait', method: 'GET' })
+  await app.call('waiting')
+  const closed = app.call('close')
+  // A deadline that must pass without any effect.
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  await app.call('release')
+  assert.equal(await (await pending).body.text(), 'released')
+  await closed
+})
+
 test('close twice is once, and new requests are refused at once', async (t) => {
   const s = await scene(t)
   const { app } = await startApp(s)

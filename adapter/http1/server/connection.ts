@@ -16,8 +16,16 @@ import type { WireStream } from './wire-stream.ts'
 /** Bytes of a body nobody reads that are dropped before the connection is closed instead. */
 const MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 
-/** `body`: a request has begun that has not arrived in full; `upgraded`: no longer HTTP. */
-export type Phase = 'idle' | 'head' | 'body' | 'response' | 'upgraded'
+/** `body`: a request has begun that has not arrived in full. */
+export type Phase = 'idle' | 'head' | 'body' | 'response'
+
+export interface ConnectionOwner {
+  readonly server: Server
+  /** The server is closing: each response is the last of its connection. */
+  readonly draining: boolean
+  /** The connection is somebody else's from here on. */
+  onUpgrade(connection: HttpConnection): void
+}
 
 /**
  * One connection of a server, parsed and answered here instead of by node:http; requests and
@@ -31,7 +39,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   served = 0
   /** What `setTimeout` of a request or response asked for; undefined: what the server does. */
   timeoutMs: number | undefined
-  readonly #isDraining: () => boolean
+  readonly #owner: ConnectionOwner
   readonly #reader: RequestReader
   /** Connections are served in no request's async context. */
   readonly #context = new AsyncResource('HTTPSERVERCONNECTION')
@@ -58,17 +66,16 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   /** By a listener. It must not break the reader: it is thrown on when the chunk has been read. */
   #thrown: { readonly error: unknown } | undefined
 
-  /** @param isDraining the server is closing: each response is the last of its connection */
-  constructor(server: Server, stream: WireStream, isDraining: () => boolean) {
-    this.server = server
+  constructor(owner: ConnectionOwner, stream: WireStream) {
+    this.#owner = owner
+    this.server = owner.server
     this.stream = stream
-    this.#isDraining = isDraining
     const handler = {
       onHead: (head: RequestHead) => this.#onHead(head),
       onBody: (chunk: Buffer) => this.#onBody(chunk),
       onEnd: (trailers: Headers) => this.#onMessageEnd(trailers)
     }
-    this.#reader = new RequestReader(handler, limitsOf(server))
+    this.#reader = new RequestReader(handler, limitsOf(owner.server))
   }
 
   start(): void {
@@ -79,7 +86,6 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   }
 
   get phase(): Phase {
-    if (this.#upgraded) return 'upgraded'
     if (this.#request !== undefined) return this.#request.complete ? 'response' : 'body'
     return this.#reader.idle ? 'idle' : 'head'
   }
@@ -98,7 +104,6 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   /** Ends the connection when it is idle, else after the response under way. */
   close(): void {
-    if (this.#upgraded) return
     if (this.#request === undefined && this.#pending.empty) this.#closeSoon()
     else if (this.#response !== undefined) this.#response.shouldKeepAlive = false
   }
@@ -226,7 +231,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
       else response.emitClose()
       if (this.#closed && !request.complete) request.abort(abortedError())
       else request.release()
-      if (last || this.#isDraining()) this.#closeSoon()
+      if (last || this.#owner.draining) this.#closeSoon()
       this.#settle()
       if (this.#request === undefined) this.#proceed()
     }
@@ -250,6 +255,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
         if (this.#upgrade !== undefined) {
           const behind = chunk.subarray(at)
           this.#upgraded = true
+          this.#owner.onUpgrade(this)
           upgrade(this, this.#upgrade, lease === undefined ? behind : Buffer.from(behind))
           break
         }
@@ -276,7 +282,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     const scope = new AsyncResource('HTTPINCOMINGMESSAGE')
     const request = new WireRequest(this, head, scope)
     const response = new WireResponse(request, this)
-    response.shouldKeepAlive = head.keepAlive && !this.#isDraining()
+    response.shouldKeepAlive = head.keepAlive && !this.#owner.draining
     this.#request = request
     this.#response = response
     setMessage(this.stream, response)

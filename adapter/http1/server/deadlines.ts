@@ -23,7 +23,6 @@ export class Deadlines {
   check(now: number): void {
     const connection = this.#connection
     const { phase, served, server } = connection
-    if (phase === 'upgraded') return
     this.#checkQuiet(now)
     if (served !== this.#served || this.#phase === 'idle') this.#requestSince = now
     if (served !== this.#served || phase !== this.#phase) {

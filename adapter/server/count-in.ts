@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { ServedPaths } from '../server/index.ts'
+import type { ServedPaths } from './served-paths.ts'
 
 type Callback = (error?: Error) => void
 
