@@ -16,7 +16,12 @@ export { type Connection, Link, type LinkStatistics } from './link.ts'
 export { type ListenOptions, listen, ShmListener } from './listener.ts'
 export { ShmSession } from './session.ts'
 export type { SessionOptions } from './session-options.ts'
-export type { SessionReport, SessionStatistics, StreamStatistics } from './session-statistics.ts'
+export type {
+  SessionReport,
+  SessionStatistics,
+  StreamReport,
+  StreamStatistics
+} from './session-statistics.ts'
 export { SharedBody } from './shared-body.ts'
 export { defaultSocketPath, socketDirectory } from './socket-directory.ts'
 export { type LeaseTaker, ShmStream } from './stream.ts'

@@ -51,7 +51,7 @@ const FACTS: Shape = {
     uid: 'number',
     command: 'string',
     threads: [{}],
-    unanswered: 'string?'
+    unanswered: 'string or null'
   },
   payload: 'boolean',
   images: [

@@ -4,13 +4,15 @@
  */
 import { ShmError } from '../errors.ts'
 
-/** `'number?'` may be absent or null; `[shape]` is an array of such. */
+/** `'number?'` may be absent; `[shape]` is an array of such. */
 export type Shape =
   | 'number'
   | 'string'
   | 'boolean'
   | 'number?'
   | 'string?'
+  | 'number or null'
+  | 'string or null'
   | readonly [Shape]
   | { readonly [key: string]: Shape }
 
@@ -46,10 +48,11 @@ const STREAM: Shape = {
   fallbackBytes: COUNT,
   waitingToRead: COUNT,
   waitingToWrite: COUNT,
-  credit: 'number?',
+  credit: 'number or null',
   unacknowledged: COUNT,
   slicesReceived: COUNT,
-  slicesHeld: COUNT
+  slicesHeld: COUNT,
+  slicesSent: COUNT
 }
 
 const SUSPECT: Shape = {
@@ -94,6 +97,8 @@ const LIVE_SESSION: Shape = {
   wakesSent: COUNT,
   wakesSuppressed: COUNT,
   wakesReceived: COUNT,
+  spinHits: COUNT,
+  spinMisses: COUNT,
   eventsSent: COUNT,
   eventsReceived: COUNT
 }
@@ -144,9 +149,9 @@ function isList(shape: Shape): shape is readonly [Shape] {
 }
 
 function checkScalar(value: unknown, shape: string, name: string): void {
-  const optional = shape.endsWith('?')
-  if (optional && (value === undefined || value === null)) return
-  const type = optional ? shape.slice(0, -1) : shape
+  if (value === undefined && shape.endsWith('?')) return
+  if (value === null && shape.endsWith(' or null')) return
+  const type = /^\w+/.exec(shape)![0]
   if (typeof value !== type || (type === 'number' && !Number.isFinite(value))) {
     fail(name, `a ${type}`, value)
   }

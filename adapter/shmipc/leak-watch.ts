@@ -30,8 +30,8 @@ export interface LeakSuspect {
 }
 
 const DEFAULT_GRACE = '60s'
-/** Slices that are looked at for {@link findLentToGone}, the oldest ones. */
-export const MAX_HOLDERS = 1024
+/** Slices that are looked at one by one, the oldest ones. */
+export const MAX_HOLDERS = 4096
 
 /**
  * The `leakWarning` option to milliseconds, 0 for `false`.

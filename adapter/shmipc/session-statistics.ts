@@ -1,4 +1,4 @@
-import type { NativeStatistics } from '../../native/index.ts'
+import type { NativeHolder, NativeStatistics } from '../../native/index.ts'
 import type { LeakSuspect } from './leak-watch.ts'
 
 /** Why messages went by the session's socket instead of shared memory. */
@@ -50,14 +50,31 @@ export interface StreamStatistics {
   readonly slicesHeld: number
 }
 
+export interface StreamReport extends StreamStatistics {
+  /** Slices of ours that carried its bytes and that the peer has not returned. */
+  readonly slicesSent: number
+}
+
 /** One session, for `shmesh inspect`. */
 export interface SessionReport extends SessionStatistics {
   /** Process at the other end; 0 when the kernel did not say. */
   readonly peerPid: number
   readonly ageMs: number
-  readonly perStream: readonly StreamStatistics[]
+  readonly perStream: readonly StreamReport[]
   /** What has been held longer than `leakWarning`. */
   readonly suspects: readonly LeakSuspect[]
+}
+
+/** Adds what the native core knows of each stream. @internal */
+export function withHolders(
+  streams: readonly StreamStatistics[],
+  holders: readonly NativeHolder[]
+): StreamReport[] {
+  const sent = new Map<number, number>()
+  for (const { state, stream } of holders) {
+    if (state === 'lent') sent.set(stream, (sent.get(stream) ?? 0) + 1)
+  }
+  return streams.map((stream) => ({ ...stream, slicesSent: sent.get(stream.id) ?? 0 }))
 }
 
 /** What a session counts itself. @internal */

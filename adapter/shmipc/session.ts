@@ -14,7 +14,12 @@ import { findLentToGone, LeakWatch, MAX_HOLDERS } from './leak-watch.ts'
 import { LentBodies } from './lent-bodies.ts'
 import { unwatch, type Watched, watch } from './liveness.ts'
 import type { ResolvedSessionOptions } from './session-options.ts'
-import { type SessionReport, type SessionStatistics, withNative } from './session-statistics.ts'
+import {
+  type SessionReport,
+  type SessionStatistics,
+  withHolders,
+  withNative
+} from './session-statistics.ts'
 import { Signals } from './signals.ts'
 import type { SliceRef } from './slice-ref.ts'
 import { SliceWaiters } from './slice-waiters.ts'
@@ -235,7 +240,10 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       ...this.statistics(),
       peerPid: this.peerPid,
       ageMs: Math.round(performance.now() - this.#openedAt),
-      perStream: this.#channels.all().map((channel) => channel.statistics()),
+      perStream: withHolders(
+        this.#channels.all().map((channel) => channel.statistics()),
+        this.#ended ? [] : this.native.holders(MAX_HOLDERS)
+      ),
       suspects: this.leaks.suspects()
     }
   }

@@ -1,4 +1,4 @@
-import type { LeakSuspect, SessionReport, StreamStatistics } from '../../adapter/shmipc/index.ts'
+import type { LeakSuspect, SessionReport, StreamReport } from '../../adapter/shmipc/index.ts'
 import { columns, count, plain, size, span } from './columns.ts'
 
 /** Streams that are shown; `--json` has all. */
@@ -43,7 +43,7 @@ function describeLive(session: SessionReport): string[] {
       `${size(live.budget)} we use ${size(live.bytesInUse)}; ${size(live.bytesBorrowed)} of the peer's are with us`,
     `  rings     ${live.sendBacklog} of ${live.queueCapacity} to the peer, who is ${awake(live.peerAwake)}; ` +
       `${live.receiveBacklog} to us, ${awake(live.awake)}`,
-    `  wake-ups  ${live.wakesSent} sent for ${count(live.eventsSent, 'event')}, ${live.wakesReceived} received for ${live.eventsReceived}`,
+    `  wake-ups  ${live.wakesSent} sent for ${count(live.eventsSent, 'event')}, ${live.wakesReceived} received for ${live.eventsReceived}${spins(live)}`,
     ...columns(
       [...LIST_HEADS, 'oldest'],
       lists.map((list, i) => {
@@ -73,7 +73,7 @@ function oldest(list: ListReport): string | undefined {
     [list.oldestBorrowedMs, list.oldestBorrowedStream, 'borrowed'] as const
   ].sort(([a], [b]) => (b ?? -1) - (a ?? -1))[0]!
   const [ageMs, stream, how] = longest
-  if (ageMs === undefined || ageMs === null) return undefined
+  if (ageMs === undefined) return undefined
   return `${how} for ${span(ageMs)}${stream ? ` by stream ${stream}` : ''}`
 }
 
@@ -92,7 +92,7 @@ function describeSuspect({ kind, streamId, bytes, ageMs, stack }: LeakSuspect): 
   ]
 }
 
-function describeStreams(streams: readonly StreamStatistics[]): string[] {
+function describeStreams(streams: readonly StreamReport[]): string[] {
   if (streams.length === 0) return ['  no streams']
   const shown = [...streams].sort((a, b) => weight(b) - weight(a)).slice(0, MAX_STREAMS)
   const rows = shown.map((stream) => [
@@ -103,21 +103,28 @@ function describeStreams(streams: readonly StreamStatistics[]): string[] {
     size(stream.bytesWritten),
     size(stream.waitingToRead),
     size(stream.waitingToWrite),
-    stream.credit === null || stream.credit === undefined ? undefined : size(stream.credit),
+    stream.credit === null ? undefined : size(stream.credit),
     size(stream.unacknowledged),
-    stream.slicesHeld
+    stream.slicesHeld,
+    stream.slicesSent
   ])
   const heads = ['  stream', 'state', 'sends by', 'read', 'written', 'to read', 'to write']
   const more = streams.length - shown.length
   return [
-    ...columns([...heads, 'credit', 'unacknowledged', 'slices held'], rows),
+    ...columns([...heads, 'credit', 'unacknowledged', 'slices held', 'sent'], rows),
     ...(more > 0 ? [`  and ${count(more, 'stream')} more, with less waiting (--json has all)`] : [])
   ]
 }
 
 /** What makes a stream worth a look. */
-function weight(stream: StreamStatistics): number {
-  return stream.waitingToRead + stream.waitingToWrite + stream.slicesHeld
+function weight(stream: StreamReport): number {
+  return stream.waitingToRead + stream.waitingToWrite + stream.slicesHeld + stream.slicesSent
+}
+
+/** What polling before sleep was good for; '' where nobody polls. */
+function spins({ spinHits, spinMisses }: Required<SessionReport>): string {
+  const all = spinHits + spinMisses
+  return all === 0 ? '' : `; ${spinHits} of ${count(all, 'poll')} before sleep found something`
 }
 
 function awake(yes: boolean): string {

@@ -80,6 +80,7 @@ describe('a process that is asked what it holds', () => {
     assert.ok(busy.slicesReceived > 0)
     assert.equal(busy.state, 'open')
     assert.ok(theirs.keptBytes <= busy.waitingToRead)
+    assert.equal(session.report().perStream[0]!.slicesSent, busy.slicesHeld)
     const borrowed = theirs.lists!.reduce((sum, list) => sum + list.borrowed, 0)
     assert.equal(
       theirs.perStream.reduce((sum, each) => sum + each.slicesHeld, 0),
