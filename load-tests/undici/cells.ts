@@ -1,0 +1,59 @@
+/** What is measured, and what is aimed at. */
+
+export const TRANSPORTS = ['shm', 'socket'] as const
+export type Transport = (typeof TRANSPORTS)[number]
+
+/** How a response is asked for. */
+export type Api = 'request' | 'dispatch' | 'fetch'
+
+export interface Job {
+  readonly api: Api
+  readonly path: string
+  /** Over shared memory, where the app has a parser of its own. Default: `path`. */
+  readonly shmPath?: string
+  /** Bytes sent; undefined: GET. */
+  readonly upload?: number
+  /** Requests under way at once. */
+  readonly lanes: number
+}
+
+export interface Cell {
+  readonly title: string
+  readonly job: Job
+  /** CPU of client and app over shared memory, as a part of that over a Unix socket: at most. */
+  readonly target?: number
+  /** The median time of a request, likewise. */
+  readonly timeTarget?: number
+}
+
+export interface Plan {
+  readonly cells: readonly Cell[]
+  readonly rounds: number
+  /** Least duration of a round, ms. */
+  readonly roundMs: number
+}
+
+const MIB = 1024 * 1024
+const SMALL = '/bytes/64'
+const LARGE = `/bytes/${MIB}`
+
+export function plan(quick: boolean): Plan {
+  const cells: Cell[] = [
+    { title: 'request 64 B', job: { api: 'request', path: SMALL, lanes: 16 }, target: 0.35 },
+    { title: 'dispatch 64 B', job: { api: 'dispatch', path: SMALL, lanes: 16 } },
+    { title: 'fetch 64 B', job: { api: 'fetch', path: SMALL, lanes: 16 } },
+    {
+      title: 'request 64 B, one at a time',
+      job: { api: 'request', path: SMALL, lanes: 1 },
+      timeTarget: 1
+    },
+    { title: 'request GET 1 MiB', job: { api: 'request', path: LARGE, lanes: 4 }, target: 0.2 },
+    { title: 'dispatch GET 1 MiB', job: { api: 'dispatch', path: LARGE, lanes: 4 } },
+    {
+      title: 'request POST 1 MiB',
+      job: { api: 'request', path: '/stock', shmPath: '/held', upload: MIB, lanes: 4 },
+      target: 0.2
+    }
+  ]
+  return quick ? { cells, rounds: 3, roundMs: 50 } : { cells, rounds: 21, roundMs: 200 }
+}
