@@ -1,4 +1,3 @@
-import { markAsUntransferable } from 'node:worker_threads'
 import type { Holding } from './leak-watch.ts'
 import type { ShmSession } from './session.ts'
 import type { SliceRef } from './slice-ref.ts'
@@ -62,7 +61,6 @@ export class Lease implements Holding {
     // Its end has come in between: nobody can take the bytes away any more.
     if (session.closed) return Buffer.from(view)
     const memory = session.native.expose(view.byteOffset, view.length)
-    markAsUntransferable(memory)
     this.#detachable ??= []
     this.#detachable.push(memory)
     return Buffer.from(memory)

@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import { markAsUntransferable } from 'node:worker_threads'
 import type { NativeSession } from '../../native/index.ts'
 import { publishSessionClose, publishSessionOpen, publishStreamFallback } from '../diagnostics.ts'
 import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
@@ -105,10 +104,9 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.peerWindow = description.owned ? description.peerWindow : Number.POSITIVE_INFINITY
     // At half the window, so that a sender need not stop.
     this.creditBytes = options.window / 2
-    const memory = native.memory()
-    // Moved to another thread it would be out of our reach.
-    markAsUntransferable(memory)
-    this.memory = Buffer.from(memory)
+    // Node keeps external memory from being moved to another thread, out of our reach. Marked by
+    // us, too, its detaching would be a fatal error from Node 24 on.
+    this.memory = Buffer.from(native.memory())
     this.sealed = description.sealed
     this.#sliceHeaderBytes = description.sliceHeaderBytes
     const words = new Uint32Array(Math.max(16 * 1024, 2 * description.maxEventWords))
