@@ -17,10 +17,9 @@ export function describeInspection(inspection: Inspection): string {
   }
   let number = 0
   for (const { thread, node, uptimeMs, sessions } of threads) {
-    const where = thread === 0 ? '' : `worker thread ${thread}: `
-    blocks[0]!.push(
-      `${where}${plain(node)}, up ${span(uptimeMs)}, ${count(sessions.length, 'session')}`
-    )
+    const summary = `${plain(node)}, up ${span(uptimeMs)}, ${count(sessions.length, 'session')}`
+    if (thread === 0) blocks[0]!.push(summary)
+    else blocks.push([`worker thread ${thread}: ${summary}`])
     for (const session of sessions) blocks.push(describeSession(session, ++number))
   }
   for (const [i, view] of memory.entries()) blocks.push(describeMemory(view, i + 1))

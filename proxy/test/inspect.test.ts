@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { Inspection } from '../../adapter/shmipc/index.ts'
+import { connect, type Inspection } from '../../adapter/shmipc/index.ts'
+import type { WorkersMethods } from '../../adapter/shmipc/test/fixtures/workers.ts'
 import { command, openSession, startPeer } from '../../adapter/shmipc/test/peer.ts'
+import { startChild } from '../../adapter/test/support/child.ts'
 import { eventually } from '../../adapter/test/support/eventually.ts'
 import { type Scene, scene } from '../../adapter/test/support/scene.ts'
 import { Child, startCli } from './processes.ts'
@@ -71,6 +73,31 @@ test('a living process is asked, by path and by pid', async (t) => {
   assert.match(stdout, /session 1 {2}server of .* with shmesh, process \d+ {2}for/)
   assert.match(stdout, new RegExp(`^  ${stream.id} +open +shm`, 'm'))
   stream.destroy()
+})
+
+test('by pid each thread that listens is asked, by path only its own', async (t) => {
+  const s = await scene(t)
+  const workers = await startChild<WorkersMethods>(
+    s,
+    new URL('../../adapter/shmipc/test/fixtures/workers.js', import.meta.url)
+  )
+  const paths = [s.path, `${s.path}.other`]
+  for (const path of paths) {
+    const id = await workers.call('start', 'serve', path)
+    s.defer(() => workers.call('close', id))
+    const session = await connect(path)
+    s.defer(() => session.destroy())
+  }
+  const byPid = await inspectJson(t, String(workers.pid))
+  assert.deepEqual(
+    byPid.threads.map(({ sessions }) => sessions.map(({ path }) => path)),
+    paths.map((path) => [path])
+  )
+  assert.equal(new Set(byPid.threads.map(({ thread }) => thread)).size, 2)
+  const byPath = await inspectJson(t, paths[1]!)
+  assert.deepEqual(byPath.threads[0]!.thread, byPid.threads[1]!.thread)
+  assert.equal(byPath.threads.length, 1)
+  assert.match((await inspect(t, String(workers.pid))).stdout, /^worker thread \d+: v/m)
 })
 
 test('--memory shows the same session from outside', async (t) => {
