@@ -5,9 +5,10 @@ import { BodyMemory, BodyTooLongError, collectBody, WireRequest } from '../http1
 export interface BufferParserOptions {
   /**
    * How long `request.body` keeps its bytes. `held`: for as long as it is held, as any Buffer.
-   * `request`: until the response has been sent; then the memory serves the next body and the
-   * Buffer is empty. That is several times cheaper for large bodies. Whatever still uses the Buffer
-   * then, a write to a file that nobody awaited, must be given a copy.
+   * `request`: until the response has been sent or its client is gone; then the memory serves the
+   * next body and the Buffer is empty. That is many times cheaper for large bodies, which stay in
+   * shared memory when they arrive in one piece. Whatever still uses the Buffer then, such as a
+   * write to a file that nobody awaited, must be given a copy.
    *
    * @defaultValue 'held'
    */
@@ -42,11 +43,7 @@ export function bufferParser(options: BufferParserOptions = {}): FastifyContentT
       },
       (error, body) => done(error instanceof BodyTooLongError ? tooLarge() : error, body)
     )
-    if (!reuse) return
-    payload.once('close', () => {
-      // Aborted: its handler may still be at work.
-      if (!payload.aborted && payload.readableEnded) release()
-    })
+    if (reuse) payload.once('close', release)
   }
 }
 

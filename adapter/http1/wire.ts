@@ -5,6 +5,11 @@ export interface Lease {
   /** One more reader, which calls `drop` once. */
   hold(): void
   readonly drop: () => void
+  /**
+   * The bytes of `view` for code that may keep them too long: empty once the lease has ended. Absent
+   * where memory cannot be taken away again.
+   */
+  detachable?(view: Buffer): Buffer
 }
 
 /** Where bytes go. A stream of shared memory, or an adapter around a socket. */

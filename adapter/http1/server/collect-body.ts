@@ -26,9 +26,10 @@ const MIN_POOLED_BYTES = 16 * 1024
 const FIRST_BYTES = 16 * 1024
 
 /**
- * The whole body as one Buffer, copied once: from where it arrived to where it stays.
+ * The whole body as one Buffer, copied once, from where it arrived to where it stays; not at all
+ * when it arrived in one piece and will be given back.
  *
- * @returns to be called when the body is not needed any more; only then is pooled memory reused
+ * @returns with `memory`: must be called when the body is not needed any more, which is empty then
  */
 export function collectBody(body: Readable, options: CollectOptions, done: Done): () => void {
   const collector = new Collector(options, done)
@@ -50,7 +51,9 @@ class Collector implements BodyTaker {
   readonly #options: CollectOptions
   readonly #done: Done
   #pooled: ArrayBuffer | undefined
-  #bytes = Buffer.alloc(0)
+  /** Of a body that stays where it arrived. */
+  #lease: Lease | undefined
+  #bytes: Buffer = Buffer.alloc(0)
   #length = 0
 
   constructor(options: CollectOptions, done: Done) {
@@ -59,8 +62,8 @@ class Collector implements BodyTaker {
     if ((options.length ?? 0) > options.limit) this.#settle(new BodyTooLongError())
   }
 
-  onBody(chunk: Buffer, _lease?: Lease): void {
-    if (this.over) return
+  onBody(chunk: Buffer, lease?: Lease): void {
+    if (this.over || this.#stays(chunk, lease)) return
     const length = this.#length + chunk.length
     if (length > this.#options.limit) {
       this.#settle(new BodyTooLongError())
@@ -76,9 +79,23 @@ class Collector implements BodyTaker {
   }
 
   readonly release = (): void => {
+    this.#lease?.drop()
+    this.#lease = undefined
     const pooled = this.#pooled
     this.#pooled = undefined
     if (pooled !== undefined) this.#options.memory?.giveBack(pooled)
+  }
+
+  /** A body that arrived in one piece, for a reader who gives it back, is not copied at all. */
+  #stays(chunk: Buffer, lease: Lease | undefined): boolean {
+    const { length, memory } = this.#options
+    if (memory === undefined || length !== chunk.length || length < MIN_POOLED_BYTES) return false
+    if (lease?.detachable === undefined) return false
+    lease.hold()
+    this.#lease = lease
+    this.#bytes = lease.detachable(chunk)
+    this.#length = length
+    return true
   }
 
   #settle(error: Error | null): void {

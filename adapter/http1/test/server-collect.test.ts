@@ -59,6 +59,30 @@ for (const memory of [undefined, new BodyMemory()]) {
   }
 }
 
+test('a body in one piece stays where it arrived until it is given back', async (t) => {
+  const memory = new BodyMemory()
+  const scene = new ServerScene(t)
+  const stream = scene.connect()
+  for (const size of [20_000, 30_000]) {
+    const received = collected(scene, { memory })
+    send(stream, Buffer.alloc(size, 'a'), false)
+    const { body, release } = await received
+    await settled()
+    assert.equal(stream.lent, size)
+    assert.ok(body.equals(Buffer.alloc(size, 'a')))
+    release()
+    release()
+    assert.equal(stream.lent, 0)
+    assert.equal(body.length, 0)
+  }
+  assert.equal(memory.idleBytes, 0)
+  // Without anybody who gives it back it is copied.
+  const received = collected(scene)
+  send(stream, Buffer.alloc(20_000, 'b'), false)
+  await received
+  assert.equal(stream.lent, 0)
+})
+
 test('memory is used again, and what looked at it is empty', async (t) => {
   const memory = new BodyMemory()
   const scene = new ServerScene(t)

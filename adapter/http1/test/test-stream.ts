@@ -163,6 +163,7 @@ export class TestStream extends Duplex implements WireStream {
     const view = Buffer.from(bytes)
     this.lent += view.length
     let holds = 1
+    const detachable: ArrayBuffer[] = []
     const lease: Lease = {
       hold: () => {
         holds++
@@ -171,6 +172,14 @@ export class TestStream extends Duplex implements WireStream {
         if (--holds > 0) return
         this.lent -= view.length
         view.fill(POISON)
+        for (const memory of detachable) structuredClone(memory, { transfer: [memory] })
+      },
+      detachable: (part) => {
+        const memory = new ArrayBuffer(part.length)
+        detachable.push(memory)
+        const bytes = Buffer.from(memory)
+        part.copy(bytes)
+        return bytes
       }
     }
     try {
