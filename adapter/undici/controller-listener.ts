@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Headers } from '../http1/index.ts'
+import type { Headers, Lease } from '../http1/index.ts'
 import type { ControllerHandler, DispatchController } from './handlers.ts'
 import type { Listener, Steering } from './listener.ts'
 import { toHeaderObject, toRawHeaders } from './raw-headers.ts'
@@ -27,6 +27,12 @@ export class ControllerListener implements Listener {
 
   data(chunk: Buffer): boolean {
     this.#handler.onResponseData?.(this.#controller, chunk)
+    return true
+  }
+
+  view(chunk: Buffer, lease: Lease): boolean {
+    if (this.#handler.onResponseView === undefined) return false
+    this.#handler.onResponseView(this.#controller, chunk, lease)
     return true
   }
 

@@ -180,6 +180,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   }
 
   onBody(chunk: Buffer, lease: Lease | undefined): void {
+    if (lease !== undefined && !this.paused && this.#view(chunk, lease)) return
     // The handler may keep it: what is lent ends with this call.
     const own = lease === undefined ? chunk : Buffer.from(chunk)
     if (!this.paused) {
@@ -245,6 +246,17 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     } else {
       this.#fail(new errors.HeadersTimeoutError())
     }
+  }
+
+  /** @returns false when the handler takes no views */
+  #view(chunk: Buffer, lease: Lease): boolean {
+    try {
+      if (!this.#listener.view(chunk, lease)) return false
+      this.#arm(this.bodyTimeout)
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+    return true
   }
 
   #data(chunk: Buffer): void {

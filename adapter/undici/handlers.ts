@@ -1,6 +1,7 @@
 /** The two dialects of undici's dispatch handlers, as seen by who calls them. */
 import type { Duplex } from 'node:stream'
 import { errors } from 'undici'
+import type { Lease } from '../http1/index.ts'
 
 /** Headers or trailers as objects: lower-case names, repeated fields as arrays. */
 export type HeaderObject = Record<string, string | string[]>
@@ -44,6 +45,13 @@ export interface ControllerHandler extends AnyHandler {
     reason: string
   ): void
   onResponseData?(controller: DispatchController, chunk: Buffer): void
+  /**
+   * Of `ShmAgent` alone, for those who pass bytes on: a chunk as it lies in shared memory, instead
+   * of a copy by `onResponseData`. `view` may be read during the call and, after `lease.hold()`,
+   * until `lease.drop()`; later it shows other bytes. What is held keeps the sender from its memory.
+   * Chunks that came otherwise go to `onResponseData`.
+   */
+  onResponseView?(controller: DispatchController, view: Buffer, lease: Lease): void
   onResponseEnd?(controller: DispatchController, trailers: HeaderObject): void
   /** The controller is null when the request was refused before it began. */
   onResponseError?(controller: DispatchController | null, error: Error): void

@@ -28,6 +28,10 @@ export class LegacyListener implements Listener {
     return this.#handler.onData?.(chunk) !== false
   }
 
+  view(): boolean {
+    return false
+  }
+
   end(trailers: Headers): void {
     this.#handler.onComplete?.(this.#raw(trailers))
   }

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Headers } from '../http1/index.ts'
+import type { Headers, Lease } from '../http1/index.ts'
 
 /** What a handler may do to its exchange. */
 export interface Steering {
@@ -16,6 +16,8 @@ export interface Listener {
   head(status: number, headers: Headers, reason: string): boolean
   /** @returns as `head` */
   data(chunk: Buffer): boolean
+  /** @returns false when it wants a copy instead */
+  view(chunk: Buffer, lease: Lease): boolean
   end(trailers: Headers): void
   upgrade(status: number, headers: Headers, socket: Duplex): void
   error(error: Error): void

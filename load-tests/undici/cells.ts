@@ -4,7 +4,7 @@ export const TRANSPORTS = ['shm', 'socket'] as const
 export type Transport = (typeof TRANSPORTS)[number]
 
 /** How a response is asked for. */
-export type Api = 'request' | 'dispatch' | 'fetch'
+export type Api = 'request' | 'dispatch' | 'views' | 'fetch'
 
 export interface Job {
   readonly api: Api
@@ -49,6 +49,7 @@ export function plan(quick: boolean): Plan {
     },
     { title: 'request GET 1 MiB', job: { api: 'request', path: LARGE, lanes: 4 }, target: 0.2 },
     { title: 'dispatch GET 1 MiB', job: { api: 'dispatch', path: LARGE, lanes: 4 } },
+    { title: '... by onResponseView', job: { api: 'views', path: LARGE, lanes: 4 }, target: 0.2 },
     {
       title: 'request POST 1 MiB',
       job: { api: 'request', path: '/stock', shmPath: '/held', upload: MIB, lanes: 4 },

@@ -31,7 +31,7 @@ function sender({ api, path: usual, shmPath, upload }: Job): () => Promise<unkno
   const method = body === undefined ? 'GET' : 'POST'
   const headers = body === undefined ? {} : { 'content-type': 'application/octet-stream' }
   const options = { origin: ORIGIN, path, method, headers, body: body ?? null } as const
-  if (api === 'dispatch') return () => dispatch(options)
+  if (api === 'dispatch' || api === 'views') return () => dispatch(options, api === 'views')
   if (api === 'fetch') {
     return async () => {
       const response = await fetch(`${ORIGIN}${path}`, { dispatcher, method, headers })
@@ -45,12 +45,13 @@ function sender({ api, path: usual, shmPath, upload }: Job): () => Promise<unkno
   }
 }
 
-function dispatch(options: Dispatcher.DispatchOptions): Promise<void> {
+function dispatch(options: Dispatcher.DispatchOptions, views: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     dispatcher.dispatch(options, {
       onRequestStart() {},
       onResponseStart() {},
       onResponseData() {},
+      ...(views && { onResponseView() {} }),
       onResponseEnd: () => resolve(),
       onResponseError: (_controller: unknown, error: Error) => reject(error)
     } as never)
