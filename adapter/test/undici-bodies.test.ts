@@ -221,3 +221,27 @@ test('a body is read as fast as the server takes it, and let go when it answers 
   const [seen] = await server.call('seen')
   assert.equal(seen?.connection, 2)
 })
+
+test('a connection with half a request on it is not used again, though nothing waits', async (t) => {
+  const s = await scene(t)
+  const { server } = await startScripted(s, SCRIPT)
+  const agent = agentFor(s)
+  let goOn: (() => void) | undefined
+  async function* halting() {
+    yield 'the beginning'
+    await new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+  }
+  const { body } = await transcribe(agent, {
+    origin: ORIGIN,
+    path: '/early',
+    method: 'POST',
+    body: halting() as never
+  })
+  assert.equal(body, 'no')
+  await transcribe(agent, { origin: ORIGIN, path: '/', method: 'GET' })
+  goOn?.()
+  const [seen] = await server.call('seen')
+  assert.equal(seen?.connection, 2)
+})

@@ -134,7 +134,7 @@ test('what is idempotent is sent again when a reused connection breaks; a POST i
 })
 
 test('bytes behind a response never answer the next request', async (t) => {
-  const { server, send, used } = await setUp(t)
+  const { server, send, used } = await setUp(t, { keepAliveTimeout: 60_000 })
   for (const path of ['/more', '/late']) {
     assert.equal((await send(path)).body, 'ok')
     await server.call('next')

@@ -13,6 +13,7 @@ const SCRIPT = {
   '/': { parts: ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'] },
   '/never': {},
   '/begun': { parts: [`${HEAD}begun`, 'rest.'] },
+  '/large': { parts: ['HTTP/1.1 200 OK\r\ncontent-length: 8000000\r\n\r\n'], fill: 8_000_000 },
   '/hints': { parts: ['HTTP/1.1 103 Early Hints\r\n\r\n', `${HEAD}0123456789`] }
 }
 
@@ -88,6 +89,33 @@ test('neither counts while the other end is not to blame', async (t) => {
     } as never)
   })
   assert.equal(told.join(' '), 'resumed begun rest.')
+})
+
+test('a response that is not read holds the server back', async (t) => {
+  const { server, agent } = await setUp(t)
+  let resume: (() => void) | undefined
+  let bytes = 0
+  const ended = new Promise<void>((resolve) => {
+    agent.dispatch(get('/large'), {
+      onRequestStart() {},
+      onResponseStart(controller: { pause(): void; resume(): void }) {
+        controller.pause()
+        resume = () => controller.resume()
+      },
+      onResponseData(_controller: unknown, chunk: Buffer) {
+        bytes += chunk.length
+      },
+      onResponseEnd: () => resolve()
+    } as never)
+  })
+  await eventually('the response has begun', () => resume !== undefined)
+  // Time enough for all of it.
+  for (let i = 0; i < 50; i++) await transcribe(agent, get('/'))
+  assert.ok((await server.call('unsent')) > 1_000_000)
+  assert.equal(bytes, 0)
+  resume?.()
+  await ended
+  assert.equal(bytes, 8_000_000)
 })
 
 test('a request does not wait for a connection for ever', async (t) => {
