@@ -11,8 +11,11 @@
 export type { ShmErrorCode } from './errors.ts'
 export { ConnectionResetError, InvalidArgumentError, ProtocolError, ShmError } from './errors.ts'
 export {
+  type Channel,
+  type ChannelOwner,
   type ConnectOptions,
   connect,
+  type HeldSlice,
   type Lease,
   type LeaseTaker,
   type ListenOptions,

@@ -64,6 +64,8 @@ export interface NativeSession {
    * @throws {Error} it is neither, or it is lent out
    */
   release(slice: number): void
+  /** `release` of each of the first `count` of them. */
+  releaseAll(slices: Uint32Array, count: number): void
   /** Drains the ring now. */
   poll(): void
   /**

@@ -1,9 +1,11 @@
 import type { NativeSession } from '../../native/index.ts'
-import { Lease, type Lender } from './lease.ts'
 import type { Loan, SliceRef } from './slice-ref.ts'
 
 /** Of what the peer may allocate, what undelivered bytes may occupy; beyond it they are copied out. */
 const MAX_KEPT_SHARE = 1 / 2
+
+/** Most slices of a batch that go back together. */
+const BATCH = 256
 
 export interface BorrowedSlicesOwner {
   /** All slices of a lent message have been released. */
@@ -25,6 +27,10 @@ export class BorrowedSlices {
   /** Bytes that wait in shared memory for their owners to read on. */
   #keptBytes = 0
   #ended = false
+  /** Released while events are delivered: they go back together. */
+  readonly #batch = new Uint32Array(BATCH)
+  #batched = 0
+  #batching = false
 
   /** @param budget payload bytes the peer may allocate */
   constructor(native: NativeSession, budget: number, owner: BorrowedSlicesOwner) {
@@ -54,9 +60,9 @@ export class BorrowedSlices {
     this.#keptBytes -= bytes
   }
 
-  lend(lender: Lender, slice: SliceRef, bytes: number): Lease {
+  /** A view of a slice is handed out; it ends with `returned`. */
+  lend(): void {
     this.#leases++
-    return new Lease(lender, slice, bytes)
   }
 
   /** A lease ended. */
@@ -70,11 +76,36 @@ export class BorrowedSlices {
   release(slice: SliceRef): void {
     if (this.#ended) return
     if (typeof slice === 'number') {
+      this.#giveBack(slice)
+      return
+    }
+    this.#giveBack(slice.slice)
+    if (--slice.loan.left === 0) this.#owner.onLoanRead(slice.loan)
+  }
+
+  /** From here on what is released waits for {@link endBatch}, or for a batch to be full. */
+  beginBatch(): void {
+    this.#batching = true
+  }
+
+  endBatch(): void {
+    this.#batching = false
+    if (this.#batched > 0) this.#flush()
+  }
+
+  #giveBack(slice: number): void {
+    if (!this.#batching) {
       this.#native.release(slice)
       return
     }
-    this.#native.release(slice.slice)
-    if (--slice.loan.left === 0) this.#owner.onLoanRead(slice.loan)
+    this.#batch[this.#batched++] = slice
+    if (this.#batched === BATCH) this.#flush()
+  }
+
+  #flush(): void {
+    const count = this.#batched
+    this.#batched = 0
+    if (!this.#ended) this.#native.releaseAll(this.#batch, count)
   }
 
   /** The session is over. Views that are still being read keep the memory mapped. */

@@ -2,7 +2,7 @@ import { ConnectionResetError } from '../errors.ts'
 import { ChannelWriter } from './channel-writer.ts'
 import type { HeldSlice } from './held-slice.ts'
 import { Inbox } from './inbox.ts'
-import type { Lease, Lender } from './lease.ts'
+import { Lease, type Lender } from './lease.ts'
 import type { ShmSession } from './session.ts'
 import type { StreamStatistics } from './session-statistics.ts'
 import type { SliceRef } from './slice-ref.ts'
@@ -61,6 +61,8 @@ export class Channel implements Lender {
   #peerEnded = false
   #weEnded = false
   #shut = false
+  /** Most messages are read within the call that tells of them: one lease serves them all. */
+  #spare: Lease | undefined
 
   /** @internal Channels are made by sessions. */
   constructor(session: ShmSession, id: number, face: ChannelFace, owner: ChannelOwner) {
@@ -174,7 +176,18 @@ export class Channel implements Lender {
   /** @internal For the owner to read; it ends with `returned`. */
   lend(view: Buffer, slice: SliceRef): Lease {
     this.#leases++
-    return this.session.borrowed.lend(this, slice, view.length)
+    this.session.borrowed.lend()
+    const lease = this.#spare ?? new Lease(this)
+    this.#spare = undefined
+    lease.begin(slice, view.length)
+    return lease
+  }
+
+  /** @internal The call `lease` was handed out for is over. */
+  endLease(lease: Lease): void {
+    lease.release()
+    // Nobody has held it, so nobody knows it.
+    if (lease.since === 0) this.#spare = lease
   }
 
   /** @internal A message, or a part of it, as it lies in shared memory. */

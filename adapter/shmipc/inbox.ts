@@ -167,7 +167,7 @@ export class Inbox {
     } finally {
       this.#delivering = false
       if (lease === undefined) channel.consumed(chunk.length)
-      else lease.release()
+      else channel.endLease(lease)
     }
   }
 }

@@ -16,21 +16,26 @@ export interface Lender {
  */
 export class Lease implements Holding {
   readonly kind = 'lease'
-  readonly bytes: number
+  bytes = 0
   /** @internal */ since = 0
   /** @internal */ stack: string | undefined = undefined
   readonly #lender: Lender
-  readonly #slice: SliceRef
+  #slice: SliceRef = 0
   #holds = 1
   #drop: (() => void) | undefined
   /** What `detachable` has handed out. */
   #detachable: ArrayBuffer[] | undefined
 
   /** @internal */
-  constructor(lender: Lender, slice: SliceRef, bytes: number) {
+  constructor(lender: Lender) {
     this.#lender = lender
+  }
+
+  /** @internal Over a slice, held once. A lease nobody has held may begin again. */
+  begin(slice: SliceRef, bytes: number): void {
     this.#slice = slice
     this.bytes = bytes
+    this.#holds = 1
   }
 
   /** One more reader; it calls {@link release} or {@link drop} once. */
@@ -47,7 +52,7 @@ export class Lease implements Holding {
   release(): void {
     if (--this.#holds > 0) return
     if (this.since !== 0) this.#lender.session.leaks.drop(this)
-    for (const memory of this.#detachable ?? []) this.#lender.session.native.detach(memory)
+    if (this.#detachable !== undefined) this.#takeBack(this.#detachable)
     this.#lender.returned(this.#slice, this.bytes)
   }
 
@@ -64,6 +69,10 @@ export class Lease implements Holding {
     this.#detachable ??= []
     this.#detachable.push(memory)
     return Buffer.from(memory)
+  }
+
+  #takeBack(memories: readonly ArrayBuffer[]): void {
+    for (const memory of memories) this.#lender.session.native.detach(memory)
   }
 
   /** {@link release}, bound, so that it can be a write's callback. */

@@ -325,7 +325,12 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
   }
 
   #onEvents(used: number): void {
-    this.#arrivals.deliver(used)
+    this.borrowed.beginBatch()
+    try {
+      this.#arrivals.deliver(used)
+    } finally {
+      this.borrowed.endBatch()
+    }
     // The peer may have returned slices meanwhile.
     this.waiters.retry()
   }

@@ -1,8 +1,13 @@
 import type { Channel } from './channel.ts'
 
+/** Streams found without a search, a power of two: ids are dense, those in use at once are near. */
+const NEAR = 256
+
 /** The streams of a session by id, and the ids that must not be taken for new ones. */
 export class StreamTable {
   readonly #channels = new Map<number, Channel>()
+  /** By the low bits of the id: whoever was asked for last. */
+  readonly #near: (Channel | undefined)[] = new Array(NEAR).fill(undefined)
   /** Reset by us, not yet ended by the peer: late data of these is dropped, not a new stream. */
   readonly #resetIds = new Set<number>()
   // shmipc counts from 1 and adds before use.
@@ -21,7 +26,11 @@ export class StreamTable {
   }
 
   get(id: number): Channel | undefined {
-    return this.#channels.get(id)
+    const near = this.#near[id & (NEAR - 1)]
+    if (near?.id === id) return near
+    const found = this.#channels.get(id)
+    if (found !== undefined) this.#near[id & (NEAR - 1)] = found
+    return found
   }
 
   add(channel: Channel): void {
@@ -35,6 +44,7 @@ export class StreamTable {
    */
   remove(id: number, reset: boolean): boolean {
     if (!this.#channels.delete(id)) return false
+    if (this.#near[id & (NEAR - 1)]?.id === id) this.#near[id & (NEAR - 1)] = undefined
     if (reset) this.#resetIds.add(id)
     return true
   }
@@ -56,6 +66,7 @@ export class StreamTable {
 
   clear(): void {
     this.#channels.clear()
+    this.#near.fill(undefined)
     this.#resetIds.clear()
   }
 }

@@ -8,7 +8,7 @@ export interface Load {
   readonly transport: Transport
   /** Of one message; the answer has as many. */
   readonly bytes: number
-  /** The sender writes every byte of each message, the receiver compares each. */
+  /** The sender writes every byte of each message, the receiver reads each. */
   readonly touched: boolean
   /** Connections, or streams, that have a message under way. */
   readonly ways: number

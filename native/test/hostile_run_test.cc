@@ -6,7 +6,9 @@
 namespace shm {
 namespace {
 
-// `npm run test:hostile` does many more.
+// `npm run test:hostile` does many more. Not under ThreadSanitizer: a peer that writes wherever it
+// likes whenever it likes is a data race, and here it is a thread of the same process.
+#if !defined(__SANITIZE_THREAD__)
 TEST(SurvivesAnythingAPeerDoesToTheMemory) {
   for (std::uint32_t seed = 0; seed < 1000; seed++) {
     try {
@@ -16,6 +18,7 @@ TEST(SurvivesAnythingAPeerDoesToTheMemory) {
     }
   }
 }
+#endif
 
 }  // namespace
 }  // namespace shm

@@ -76,6 +76,7 @@ bool BufferRegion::Begin(Side side, Discipline discipline, std::string& error) {
     ShareLists(client);
     return true;
   }
+  smallest_ = client || lists_.size() == 1 ? 0 : 1;
   for (std::size_t i = 0; i < lists_.size(); i++) {
     SliceList& list = lists_[i];
     const std::uint32_t capacity = list.geometry().capacity;
@@ -124,6 +125,13 @@ std::int64_t BufferRegion::Allocate(std::uint32_t bytes, std::vector<SliceSpan>&
 
 SliceList::Outcome BufferRegion::AllocateOne(std::uint32_t bytes, std::uint32_t& offset,
                                              SliceList*& list) {
+  // Small messages, which are most.
+  SliceList& smallest = lists_[smallest_];
+  if (bytes <= smallest.geometry().payload) {
+    const auto outcome = Take(smallest, offset);
+    list = &smallest;
+    if (outcome != SliceList::Outcome::kEmpty) return outcome;
+  }
   // The snuggest list that holds it all; else the largest of the smaller ones; else any.
   SliceList* order[2 * kMaxLists];
   std::size_t count = 0;

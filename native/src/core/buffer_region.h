@@ -119,6 +119,7 @@ class BufferRegion {
   std::span<std::byte> region_;
   std::vector<SliceList> lists_;  // ascending payload
   std::uint32_t slices_ = 0;
+  std::size_t smallest_ = 0;  // of the lists we allocate from
   Discipline discipline_ = Discipline::kShared;
   const std::byte* trailer_ = nullptr;  // of a shmesh client's region
   std::uint64_t epoch_ = 0;

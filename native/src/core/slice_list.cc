@@ -11,6 +11,9 @@ namespace {
 
 // shmipc gives up after as many failed races for the head.
 constexpr int kMaxRaces = 200;
+// Payload up to which what is free already is taken without a look at what has come back: of larger
+// slices the one used last is worth more than a look.
+constexpr std::uint32_t kMaxUnlooked = 8 * 1024;
 
 }  // namespace
 
@@ -77,9 +80,11 @@ SliceList::Outcome SliceList::Allocate(std::uint32_t& offset) {
     if (outcome != Outcome::kOk) return outcome;
   } else {
     if (role_ == ListRole::kPeers) return Outcome::kEmpty;
-    // First what has just come back, which is in the cache; what was free before stays cold.
-    if (Reclaim() == Outcome::kCorrupt) return Outcome::kCorrupt;
+    // First what has just come back, which is in the cache; what was free before stays cold. To
+    // look for it takes a cache line from the peer: not while there is some from the last look.
+    if (fresh_ == 0 && Reclaim() == Outcome::kCorrupt) return Outcome::kCorrupt;
     if (!stack_.empty()) {
+      if (fresh_ > 0) fresh_--;
       index = stack_.back();
       stack_.pop_back();
       if (states_[index] == State::kPunched) {
@@ -166,6 +171,7 @@ SliceList::Outcome SliceList::Reclaim() {
     }
     Enter(head_, State::kFree);
     stack_.push_back(head_);
+    if (geometry_.payload <= kMaxUnlooked) fresh_++;
     lent_--;
     freed_++;
     head_ = *next;

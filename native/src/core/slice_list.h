@@ -154,6 +154,7 @@ class SliceList {
   std::vector<State> states_;
   std::vector<Tenure> tenures_;       // of the present state of each slice
   std::vector<std::uint32_t> stack_;  // kOurs: free slices, the hottest last
+  std::uint32_t fresh_ = 0;           // kOurs: of the stack's last, came back at the last looks
   std::size_t punched_ = 0;           // kOurs: as many at the stack's cold end are kPunched
   std::optional<std::uint32_t> kept_punched_;  // head_ when its payload was given back
   std::uint32_t touched_ = 0;         // kOurs: slices [touched_, capacity) were never used

@@ -110,6 +110,21 @@ napi_value SessionObject::Release(const MessageCall& call) {
   return call.Nothing();
 }
 
+// releaseAll(slices, count): `release` of each of the first `count`.
+napi_value SessionObject::ReleaseAll(const MessageCall& call) {
+  if (!session_) return call.Nothing();
+  void* data = nullptr;
+  std::size_t length = 0;
+  napi_get_typedarray_info(call.env(), call[0], nullptr, &length, &data, nullptr, nullptr);
+  const auto* slices = static_cast<const std::uint32_t*>(data);
+  bool all = true;
+  for (std::size_t i = 0; i < std::min<std::size_t>(call.Word(1), length); i++) {
+    all = session_->Release(slices[i]) && all;
+  }
+  if (!all) throw Napi::Error::New(call.env(), "released a slice that is not held");
+  return call.Nothing();
+}
+
 // intact(): whether bytes copied out of the memory were the peer's.
 Napi::Value SessionObject::Intact(const Napi::CallbackInfo& info) {
   const bool intact = session_ && session_->CheckIntact();

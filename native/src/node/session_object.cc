@@ -37,6 +37,7 @@ Napi::Object SessionObject::Wrap(Napi::Env env, std::unique_ptr<Session> session
   DefineMessageCall<SessionObject, &SessionObject::Write>(object, self, "write");
   DefineMessageCall<SessionObject, &SessionObject::Signal>(object, self, "signal");
   DefineMessageCall<SessionObject, &SessionObject::Release>(object, self, "release");
+  DefineMessageCall<SessionObject, &SessionObject::ReleaseAll>(object, self, "releaseAll");
   return object;
 }
 

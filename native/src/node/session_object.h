@@ -53,6 +53,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   napi_value Write(const MessageCall& call);
   napi_value Signal(const MessageCall& call);
   napi_value Release(const MessageCall& call);
+  napi_value ReleaseAll(const MessageCall& call);
 
   void OnWakeUp();
   void OnTrim();
@@ -87,6 +88,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   bool pumping_ = false;
   bool from_loop_ = false;   // not inside a call from JavaScript
   std::uint64_t unsent_since_ = 0;  // ns: when the first event without a wake-up was published
+  std::uint32_t unsent_ = 0;         // events published since
   std::vector<SliceSpan> spans_;    // of the last Allocate
   std::vector<SliceSpan> held_;     // of the SendHeld under way
 
