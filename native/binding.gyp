@@ -54,10 +54,7 @@
         'NODE_ADDON_API_DISABLE_DEPRECATED',
         # A worker thread may be terminated inside any call.
         'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'
-      ],
-      # A prebuilt addon must not need the libstdc++ of the system it was built on; hidden, so that
-      # Node's own copy does not take its place.
-      'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL']
+      ]
     },
     {
       'target_name': 'shm_test',
