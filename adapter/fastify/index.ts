@@ -5,7 +5,7 @@
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { countIn, resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
-import type { SessionStatistics } from '../shmipc/index.ts'
+import { type SessionStatistics, SharedBody } from '../shmipc/index.ts'
 import { bufferParser } from './buffer-parser.ts'
 import { ReplyMemory } from './reply-memory.ts'
 
@@ -20,6 +20,17 @@ export interface ShmServer {
   readonly paths: readonly string[]
   /** `socket` when shared memory cannot be had; undefined before the app is ready. */
   readonly transport: 'shm' | 'socket' | undefined
+  /**
+   * A Buffer of the same bytes that may be sent in any number of responses: it is copied to each
+   * client's shared memory once and read there by all of them. It is immutable: what is written to
+   * it afterwards, or to `bytes`, is not sent. Over sockets it is sent as any Buffer.
+   *
+   *     const logo = app.shm.share(await readFile('logo.png'))
+   *     app.get('/logo.png', (_, reply) => reply.type('image/png').send(logo))
+   */
+  share(bytes: Uint8Array): Buffer
+  /** Gives the shared memory of a Buffer from `share` back, when its last reader is done. */
+  unshare(buffer: Buffer): void
   /** One entry per session: memory, slices in use, wake-ups, fallbacks. */
   statistics(): SessionStatistics[]
 }
@@ -48,6 +59,8 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
     get transport() {
       return served.transport
     },
+    share: (bytes: Uint8Array) => new SharedBody(bytes).buffer,
+    unshare: (buffer: Buffer) => SharedBody.of(buffer)?.close(),
     statistics: () => served.statistics()
   })
   app.decorateReply('shm', {

@@ -6,8 +6,28 @@ export class LentBodies {
   readonly #session: ShmSession
   readonly #lent = new Map<number, [body: SharedBody, chain: SharedChain]>()
 
+  /** Those with a copy in this session's memory. */
+  readonly #bodies = new Set<SharedBody>()
+
   constructor(session: ShmSession) {
     this.#session = session
+  }
+
+  /** `body` has a copy here. */
+  keep(body: SharedBody): void {
+    this.#bodies.add(body)
+  }
+
+  /** It has none any more. */
+  drop(body: SharedBody): void {
+    this.#bodies.delete(body)
+  }
+
+  /** The session is over, and its memory with it. */
+  end(): void {
+    for (const body of this.#bodies) body.forget(this.#session)
+    this.#bodies.clear()
+    this.#lent.clear()
   }
 
   /** The peer has been sent a lent message. */

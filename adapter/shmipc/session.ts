@@ -417,6 +417,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.#channels.clear()
     this.native.close()
     this.borrowed.end()
+    this.lent.end()
     this.#whenLeft?.()
     this.#whenEmpty?.()
     publishSessionClose({ path: this.path, role: this.role, error })

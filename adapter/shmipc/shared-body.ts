@@ -51,14 +51,19 @@ export class SharedBody {
     const chain = copyTo(session, this.buffer)
     if (chain === undefined) return undefined
     this.#chains.set(session, chain)
-    session.once('close', () => this.#chains.delete(session))
+    session.lent.keep(this)
     return chain
   }
 
   /** The peer has read it once more. */
   ended(session: ShmSession, chain: SharedChain): void {
     chain.lends--
-    if (this.#closed && chain.lends === 0) release(session, chain)
+    if (this.#closed && chain.lends === 0) this.#release(session, chain)
+  }
+
+  /** @internal A session with a copy of it is over. */
+  forget(session: ShmSession): void {
+    this.#chains.delete(session)
   }
 
   /** It is not shared any more: its slices go back when nobody reads them. Idempotent. */
@@ -66,8 +71,14 @@ export class SharedBody {
     if (this.#closed) return
     this.#closed = true
     for (const [session, chain] of this.#chains) {
-      if (chain.lends === 0) release(session, chain)
+      if (chain.lends === 0) this.#release(session, chain)
     }
+  }
+
+  #release(session: ShmSession, chain: SharedChain): void {
+    this.#chains.delete(session)
+    session.lent.drop(this)
+    release(session, chain)
   }
 }
 

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import Fastify from 'fastify'
 import shmesh from '../fastify/index.ts'
 import { agentFor, plainGet, startApp } from './app.ts'
+import { eventually } from './support/eventually.ts'
 import { pattern, sha256 } from './support/pattern.ts'
 import { type Scene, scene } from './support/scene.ts'
 
@@ -76,6 +77,26 @@ test('a body made in the memory of its client arrives exact, and is gone', async
   const plain = await plainGet(s.path, '/allocated/20000')
   assert.equal(plain.status, 200)
   assert.equal(String(await get('/left')), '20000')
+})
+
+test('a shared body goes to any number of clients, and its memory comes back', async (t) => {
+  const s = await scene(t)
+  const { app } = await startApp(s)
+  const agent = agentFor(s)
+  const get = async (path: string) => {
+    const { body } = await agent.request({ origin: 'http://a', path, method: 'GET' })
+    return Buffer.from(await body.arrayBuffer())
+  }
+  const expected = sha256(pattern(1_500_000))
+  const bodies = await Promise.all(Array.from({ length: 12 }, () => get('/shared')))
+  for (const body of bodies) assert.equal(sha256(body), expected)
+  const session = () => agent.statistics().links[0]?.session
+  await eventually('it is lent to nobody', () => session()?.bytesBorrowed === 0)
+  const plain = await plainGet(s.path, '/shared')
+  assert.equal(plain.status, 200)
+  assert.equal(String(await get('/unshare')), 'done')
+  assert.equal(sha256(await get('/shared')), expected)
+  assert.ok(app.running)
 })
 
 interface Seen {
