@@ -1,8 +1,10 @@
 /** Who may connect is decided by the socket's mode and group, before a byte is read. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import process from 'node:process'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { eventually } from '../../test/support/eventually.ts'
 import { scene } from '../../test/support/scene.ts'
 import { type ListenOptions, listen } from '../index.ts'
@@ -10,7 +12,15 @@ import { startPeer } from './peer.ts'
 
 const NOBODY = 65534
 const STRANGERS = 65533
-const skip = process.getuid?.() !== 0 && 'only root can run processes of other users'
+const skip = whyNot()
+
+/** Why no process of another user can be started here; false when it can. */
+function whyNot(): string | false {
+  if (process.getuid?.() !== 0) return 'only root can run processes of other users'
+  const fixture = fileURLToPath(new URL('./fixtures/peer.js', import.meta.url))
+  const { status } = spawnSync(process.execPath, ['--check', fixture], { uid: NOBODY, gid: NOBODY })
+  return status !== 0 && 'other users cannot read this directory, or this Node.js'
+}
 
 const CASES: readonly (Partial<ListenOptions> & { gid: number; admitted: boolean })[] = [
   { gid: NOBODY, admitted: false },
