@@ -186,8 +186,7 @@ export class Channel implements Lender {
   /** @internal The call `lease` was handed out for is over. */
   endLease(lease: Lease): void {
     lease.release()
-    // Nobody has held it, so nobody knows it.
-    if (lease.since === 0) this.#spare = lease
+    if (!lease.known) this.#spare = lease
   }
 
   /** @internal A message, or a part of it, as it lies in shared memory. */

@@ -21,6 +21,8 @@ export class Lease implements Holding {
   /** @internal */ stack: string | undefined = undefined
   readonly #lender: Lender
   #slice: SliceRef = 0
+  /** @internal Somebody may know it after the call it was handed out in. */
+  known = false
   #holds = 1
   #drop: (() => void) | undefined
   /** What `detachable` has handed out. */
@@ -40,6 +42,7 @@ export class Lease implements Holding {
 
   /** One more reader; it calls {@link release} or {@link drop} once. */
   hold(): void {
+    this.known = true
     this.#holds++
     // From here on it may outlive the call it was handed out in.
     if (this.since === 0) this.#lender.session.leaks.take(this)
@@ -62,6 +65,7 @@ export class Lease implements Holding {
    * few microseconds; not for small chunks.
    */
   detachable(view: Buffer): Buffer {
+    this.known = true
     const { session } = this.#lender
     // Its end has come in between: nobody can take the bytes away any more.
     if (session.closed) return Buffer.from(view)
@@ -77,6 +81,7 @@ export class Lease implements Holding {
 
   /** {@link release}, bound, so that it can be a write's callback. */
   get drop(): () => void {
+    this.known = true
     this.#drop ??= () => this.release()
     return this.#drop
   }

@@ -4,8 +4,8 @@ import { test } from 'node:test'
 import { eventually } from '../../test/support/eventually.ts'
 import { pattern } from '../../test/support/pattern.ts'
 import { scene } from '../../test/support/scene.ts'
-import type { Lease, ShmStream } from '../index.ts'
-import { command, openSession } from './peer.ts'
+import { connect, type Lease, type ShmStream } from '../index.ts'
+import { command, openSession, quiet } from './peer.ts'
 
 /** Reads `stream` to its end: views by lease, what is not lent by `data`. */
 function collect(stream: ShmStream): {
@@ -145,4 +145,30 @@ test('a detachable view outlives its session, for as long as the lease is held',
   assert.ok(view.equals(pattern(200_000).subarray(0, length)))
   lease.release()
   assert.equal(view.length, 0)
+})
+
+test('a lease that is held serves no other message, also when nobody watches for leaks', async (t) => {
+  const stage = await scene(t)
+  await openSession(stage)
+  const session = await connect(stage.path, { leakWarning: false })
+  stage.defer(async () => {
+    await quiet(session)
+    session.destroy()
+  })
+  const stream = command(session, 'source 900000')
+  stream.end()
+  const held: [view: Buffer, lease: Lease][] = []
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  stream.lendTo((view, lease) => {
+    lease.hold()
+    held.push([view, lease])
+    chunks.push(view)
+  })
+  await once(stream, 'end')
+
+  assert.equal(new Set(held.map(([, lease]) => lease)).size, held.length)
+  assert.ok(held.length > 1)
+  assert.ok(Buffer.concat(chunks).equals(pattern(900_000)))
+  for (const [, lease] of held) lease.release()
 })
