@@ -12,7 +12,7 @@ export function logAccess(log: Logger, exchange: Exchange): void {
     target: head.target,
     status: reply.status,
     durationMs: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
-    bytesReceived: exchange.received,
+    bytesReceived: exchange.upload.received,
     bytesSent: reply.bytes,
     upstream: attempts.endpoint?.label,
     attempts: attempts.count,

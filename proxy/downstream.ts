@@ -108,7 +108,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   /** So many of them were read straight to where they go. */
   passed(bytes: number): void {
     this.#progressAt = this.#owner.context.deadlines.now
-    this.#exchange?.requestPassed(bytes)
+    this.#exchange?.upload.passed(bytes)
     this.#reader.passed(bytes)
     this.#recycle()
     this.#updateReading()

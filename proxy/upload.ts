@@ -1,0 +1,117 @@
+import type { Headers, RequestHead } from '../adapter/http1/index.ts'
+import type { Downstream } from './downstream.ts'
+import { RequestBody } from './request-body.ts'
+import type { UpstreamConnection } from './upstream/connection.ts'
+import { ChannelWire } from './wire/channel-wire.ts'
+import { DirectBody } from './wire/direct-body.ts'
+import type { Outgoing } from './wire/outgoing.ts'
+import { SocketWire } from './wire/socket-wire.ts'
+
+/** How much of a request body is read and thrown away so that its connection can be kept. */
+const MAX_DISCARDED_BYTES = 256 * 1024
+const MAX_DISCARD_MS = 2000
+
+/**
+ * The way of a request's body from the client: through memory of ours to the upstream's connection,
+ * straight from the one to the other, or, once the request is answered, nowhere.
+ */
+export class Upload {
+  /** Body bytes that have come from the client. */
+  received = 0
+  readonly #downstream: Downstream
+  readonly #head: RequestHead
+  readonly #body: RequestBody
+  #direct: DirectBody | undefined
+  #discarded = 0
+  /** As performance.now() counts. */
+  #discardUntil = 0
+
+  /** @param keptBytes how much of the body is kept to be sent once more */
+  constructor(downstream: Downstream, head: RequestHead, keptBytes: number) {
+    this.#downstream = downstream
+    this.#head = head
+    this.#body = new RequestBody(head.framing.kind === 'chunked', keptBytes)
+  }
+
+  /** The whole request has come from the client. */
+  get complete(): boolean {
+    return this.#body.complete
+  }
+
+  /** Everything that came so far can be sent again. */
+  get replayable(): boolean {
+    return this.#body.replayable
+  }
+
+  /** Reading the rest of the request would cost more than a new connection. */
+  isLarge(withheld: boolean): boolean {
+    if (this.#body.complete) return false
+    const { framing } = this.#head
+    if (framing.kind !== 'length' || withheld) return true
+    return framing.length - this.received > MAX_DISCARDED_BYTES
+  }
+
+  /**
+   * @param chunk valid during the call
+   * @param to where it goes at once; `undefined` while there is no connection
+   */
+  add(chunk: Buffer, to: UpstreamConnection | undefined): void {
+    this.received += chunk.length
+    if (to !== undefined && this.#goesDirect(chunk, to)) return
+    this.#body.add(chunk, to?.out)
+  }
+
+  /** So much of the body went from the client's socket straight to the upstream. */
+  passed(bytes: number): void {
+    this.received += bytes
+  }
+
+  end(trailers: Headers, to: UpstreamConnection | undefined): void {
+    this.#body.end(trailers, to?.out)
+  }
+
+  /** Sends everything that came so far, the first time or once more. */
+  sendAll(out: Outgoing): void {
+    this.#body.sendAll(out)
+  }
+
+  /** What has been sent will not be sent again. */
+  forget(): void {
+    this.#body.forget()
+  }
+
+  /** After the upstream's connection has been given up: what was read for it goes nowhere. */
+  endDirect(): void {
+    this.#direct?.end()
+    this.#direct = undefined
+  }
+
+  /** The request has been answered: what still comes of it is only read. */
+  answered(): void {
+    if (!this.#body.complete) this.#discardUntil = performance.now() + MAX_DISCARD_MS
+  }
+
+  discard(chunk: Buffer): void {
+    this.received += chunk.length
+    this.#discarded += chunk.length
+    if (this.#discarded > MAX_DISCARDED_BYTES) this.#downstream.close()
+  }
+
+  /** After {@link answered}. */
+  sweep(now: number): void {
+    if (!this.#body.complete && now > this.#discardUntil) this.#downstream.close()
+  }
+
+  /** Reads the rest of the body, of which `chunk` is a part, straight into shared memory. */
+  #goesDirect(chunk: Buffer, connection: UpstreamConnection): boolean {
+    const downstream = this.#downstream
+    const to = connection.wire
+    if (!(to instanceof ChannelWire) || !(downstream.wire instanceof SocketWire)) return false
+    if (this.#body.keeps || !downstream.wire.mayReadInto) return false
+    connection.out.flush()
+    this.#direct = DirectBody.begin(downstream, downstream.wire, to, chunk)
+    if (this.#direct === undefined) return false
+    this.#body.passed()
+    return true
+  }
+}
