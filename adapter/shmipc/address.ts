@@ -31,6 +31,23 @@ export function parseShmAddress(option: string, address: string): string {
   return path
 }
 
+/**
+ * The directory `address` names by its last character, a slash: `shm:///run/app/`, or an absolute
+ * path. Every socket in it is a server. `undefined` when it names a socket.
+ *
+ * @param option name of the option or argument, for the message
+ * @throws {InvalidArgumentError} when it is neither
+ * @throws {ShmError} `SHM_ERR_ADDRESS` when no socket could be in it
+ */
+export function parseShmDirectory(option: string, address: string): string | undefined {
+  if (typeof address !== 'string' || !address.endsWith('/')) return undefined
+  const directory = address.replace(/\/+$/, '')
+  if (directory === '' || directory === 'shm:') {
+    throw new InvalidArgumentError(option, 'a directory other than the root', address)
+  }
+  return parseShmAddress(option, directory)
+}
+
 function toPath(option: string, address: string): string | undefined {
   if (!address.startsWith(SCHEME)) return address
   const rest = address.slice(SCHEME.length)

@@ -1,9 +1,10 @@
 /** Floor 1: shared-memory sessions and streams. Knows nothing of HTTP. */
-export { parseShmAddress } from './address.ts'
+export { parseShmAddress, parseShmDirectory } from './address.ts'
 export { type Availability, sharedMemory } from './availability.ts'
 export { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
 export { Channel, type ChannelOwner } from './channel.ts'
 export { type ConnectOptions, connect, UnreachableError } from './connect.ts'
+export { DirectoryWatch } from './directory-watch.ts'
 export { HeldSlice } from './held-slice.ts'
 export { type Answer, askListener } from './inspect-ask.ts'
 export { readDump, writeDump } from './inspect-dump.ts'
