@@ -2,6 +2,7 @@ import { COLON, CR, equalsIgnoreCase, HTAB, LF, matches, SP, TOKEN } from './cha
 import { HttpParseError, hex } from './errors.ts'
 import { codingError, lengthError, parseContentLength, parseTransferEncoding } from './framing.ts'
 import { eachElement } from './headers.ts'
+import { KnownFields } from './known-fields.ts'
 import type { ResolvedLimits } from './limits.ts'
 import type { Headers } from './message.ts'
 import { type Scratch, textEnd } from './scratch.ts'
@@ -25,6 +26,7 @@ const TRANSFER_ENCODING = Buffer.from('transfer-encoding')
  * that frame and route the message, so that nobody has to look for them again.
  */
 export class FieldParser {
+  /** The same array as of an earlier head when all its fields are the same: not to be changed. */
   headers: Headers = []
   /** The empty line has been read. */
   complete = false
@@ -38,6 +40,7 @@ export class FieldParser {
   upgrade: string | undefined = undefined
   /** Of `headers`, which holds two strings for each field. */
   readonly #maxLength: number
+  readonly #known = new KnownFields()
   #trailer = false
 
   constructor(limits: ResolvedLimits) {
@@ -63,11 +66,31 @@ export class FieldParser {
    * scratch holds the same bytes and a zero behind them, which ends every loop.
    */
   parse(text: string, scratch: Scratch, from: number): number {
+    if (this.#trailer || this.headers.length > 0) return this.#lines(text, scratch, from, -1)
+    const known = this.#known
+    const behind = known.recall(this, text, from)
+    if (this.complete) return behind
+    if (behind > from) return this.#lines(text, scratch, behind, -1)
+    const checkpoint = known.commonEnd(text, from)
+    if (checkpoint === -1) {
+      const end = this.#lines(text, scratch, from, -1)
+      known.parsed(text.slice(from, end))
+      return end
+    }
+    let end = this.#lines(text, scratch, from, checkpoint)
+    if (end === checkpoint) known.remember(this, text.slice(from, end))
+    if (!this.complete && end === checkpoint) end = this.#lines(text, scratch, end, -1)
+    known.parsed(text.slice(from, end))
+    return end
+  }
+
+  /** As `parse`, but stops at `stop`, where a line begins. */
+  #lines(text: string, scratch: Scratch, from: number, stop: number): number {
     const end = text.length
     const { bytes } = scratch
     const token = TOKEN
     let line = from
-    while (line < end) {
+    while (line < end && line !== stop) {
       let i = line
       while (token[bytes[i] as number] === 1) i++
       if (i === end) return line

@@ -1,4 +1,7 @@
-/** Raw fields, flat: name, value, name, value. Case and order as received; never keyed objects. */
+/**
+ * Raw fields, flat: name, value, name, value. Case and order as received; never keyed objects. Those
+ * of a head may belong to the heads after it too: copy them before changing them.
+ */
 export type Headers = string[]
 
 /** How the end of a message's body is known (RFC 9112 6.3). */

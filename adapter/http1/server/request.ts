@@ -61,7 +61,8 @@ export class WireRequest extends IncomingMessage {
     // A request that was read in full is not over: 'close' comes after the response, or when the
     // client goes away. In node:http a body that was read aborts `request.signal` of Fastify.
     state(this).autoDestroy = false
-    internals(this)._addHeaderLines(head.headers, head.headers.length)
+    // A copy: it becomes `rawHeaders`, which is the application's to change.
+    internals(this)._addHeaderLines(head.headers.slice(), head.headers.length)
   }
 
   /**
