@@ -9,9 +9,14 @@ export const UPLOAD_ANSWER: Buffer = Buffer.from('received\n')
 
 /** Variants are windows of the same bytes: sixteen copies would not fit in a processor's cache. */
 const STEP_BYTES = 4160
-const pool = randomBytes(Math.max(...BODY_BYTES) + VARIANTS * STEP_BYTES)
+export const MAX_BODY_BYTES: number = 4 * 1024 * 1024
+const pool = randomBytes(MAX_BODY_BYTES + VARIANTS * STEP_BYTES)
 
-/** A view of shared bytes: not to be written. */
+/**
+ * A view of shared bytes: not to be written.
+ *
+ * @param bytes at most {@link MAX_BODY_BYTES}
+ */
 export function bodyOf(bytes: number, variant: number): Buffer {
   const start = variant * STEP_BYTES
   return pool.subarray(start, start + bytes)

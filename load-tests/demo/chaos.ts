@@ -44,7 +44,7 @@ export async function runChaos(
 ): Promise<ChaosResult> {
   const workers: [App, App] = [await startWorker(workspace, 1), await startWorker(workspace, 2)]
   const upstreams = workers.map(({ path }) => `shm://${path}`)
-  const proxy = await startProxy(workspace, 'two-workers', upstreams, MEMORY)
+  const proxy = await startProxy(workspace, 'two-workers', upstreams, { memory: MEMORY })
   const watch = new LabelWatch(proxy, progress)
   // Started early: while the worker is stopped there is no time to lose.
   const burstDriver = workspace.start('autocannon (burst)', './driver.js', [])

@@ -8,19 +8,32 @@ const STOP_MS = 5000
 /** Of what a process wrote, kept for the message about its end. */
 const OUTPUT_CHARACTERS = 2000
 
-/** A Node process of the demo. It ends when this process does, whatever ends this process. */
+/** A process of a load test. */
 export class Child {
   readonly name: string
   readonly #process: ChildProcess
   #output = ''
 
-  constructor(name: string, script: string, args: readonly string[]) {
-    this.name = name
+  /** A Node process, which ends when this one does, whatever ends this one. */
+  static node(name: string, script: string, args: readonly string[]): Child {
     const path = fileURLToPath(new URL(script, import.meta.url))
-    this.#process = spawn(process.execPath, ['--import', LEASH, path, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      serialization: 'advanced'
-    })
+    return new Child(
+      name,
+      spawn(process.execPath, ['--import', LEASH, path, ...args], {
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+        serialization: 'advanced'
+      })
+    )
+  }
+
+  /** Any other program: it ends when this process ends in any way but SIGKILL. */
+  static program(name: string, command: string, args: readonly string[]): Child {
+    return new Child(name, spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] }))
+  }
+
+  private constructor(name: string, started: ChildProcess) {
+    this.name = name
+    this.#process = started
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#output = (this.#output + text).slice(-OUTPUT_CHARACTERS)

@@ -13,6 +13,14 @@ export interface Load {
   readonly bytes: number
   readonly connections: number
   readonly durationMs: number
+  /** Before `/BYTES/VARIANT` of each path; none when left out. */
+  readonly prefix?: string
+  /** Instead of the origin's host and port. */
+  readonly socketPath?: string | undefined
+  /** `length`: takes less of the processors the measured ones need. Default: every byte. */
+  readonly compare?: 'bytes' | 'length'
+  /** Bodies in use, default and at most {@link VARIANTS}. */
+  readonly variants?: number
 }
 
 export interface LoadResult {
@@ -51,13 +59,14 @@ class Tally {
   }
 }
 
-/** Compares every byte of every answer as it arrives. */
-function check(client: Client, expected: Buffer, tally: Tally): void {
+/** Compares every byte of every answer as it arrives, or counts them. */
+function check(client: Client, expected: Buffer, bytewise: boolean, tally: Tally): void {
   let received = 0
   let exact = true
   client.on('body', (chunk) => {
     const end = received + chunk.length
-    if (end > expected.length || chunk.compare(expected, received, end) !== 0) exact = false
+    const wrong = bytewise && chunk.compare(expected, received, end) !== 0
+    if (end > expected.length || wrong) exact = false
     received = end
   })
   client.on('response', (status, _bytes, latencyMs) => {
@@ -76,22 +85,34 @@ let running: Instance | undefined
 
 async function drive(load: Load): Promise<LoadResult> {
   const { origin, method, bytes, connections, durationMs } = load
+  const { prefix = '', compare = 'bytes', socketPath, variants = VARIANTS } = load
   const tally = new Tally()
   let started = 0
   const progress = setInterval(() => process.send?.({ completed: tally.completed }), 250)
   const startedAt = performance.now()
   const setupClient = (client: Client) => {
-    const variant = started++ % VARIANTS
-    const path = bodyPath(bytes, variant)
-    const headers = { 'content-type': 'application/octet-stream' }
+    const variant = started++ % variants
+    const path = prefix + bodyPath(bytes, variant)
+    const headers = {
+      'content-type': 'application/octet-stream',
+      ...(compare === 'bytes' && { 'x-compare': 'bytes' })
+    }
     const body = bodyOf(bytes, variant)
     client.setRequests([method === 'GET' ? { method, path } : { method, path, headers, body }])
-    check(client, method === 'GET' ? body : UPLOAD_ANSWER, tally)
+    check(client, method === 'GET' ? body : UPLOAD_ANSWER, compare === 'bytes', tally)
   }
   const result = await new Promise<Result>((resolve, reject) => {
     const duration = durationMs / 1000
     running = autocannon(
-      { url: origin, connections, duration, timeout: TIMEOUT_S, sampleInt: SAMPLE_MS, setupClient },
+      {
+        url: origin,
+        ...(socketPath !== undefined && { socketPath }),
+        connections,
+        duration,
+        timeout: TIMEOUT_S,
+        sampleInt: SAMPLE_MS,
+        setupClient
+      },
       (error, result) => (error ? reject(error) : resolve(result))
     )
   })

@@ -25,17 +25,21 @@ export function missingPackages(): string | undefined {
 /** The Debian packages whose absence explains that there is no addon; undefined when none is. */
 export function missingBuildTools(): string | undefined {
   if (process.platform !== 'linux' || process.env['SHMESH_DISABLE'] === '1') return undefined
-  const missing = BUILD_TOOLS.filter((tool) => !isOnPath(tool))
+  const missing = BUILD_TOOLS.filter((tool) => findProgram(tool) === undefined)
   return missing.length === 0 ? undefined : `apt-get install ${missing.join(' ')}`
 }
 
-function isOnPath(command: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((directory) => {
-    try {
-      accessSync(join(directory, command), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+/** The file of a program; undefined when there is none. @param also looked at after the path */
+export function findProgram(command: string, also = ''): string | undefined {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), also]
+  return directories
+    .map((directory) => join(directory, command))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }

@@ -29,17 +29,23 @@ export async function startApp(workspace: Workspace, name: string, file: string)
   return { child, path, origin: `http://127.0.0.1:${port}` }
 }
 
-/** @param memory of each endpoint's shared region; the default when left out */
+export interface ProxyChoices {
+  /** Of each endpoint's shared region; the default when left out. */
+  readonly memory?: string
+  readonly accessLog?: boolean
+}
+
 export async function startProxy(
   workspace: Workspace,
   name: string,
   upstreams: readonly string[],
-  memory?: string
+  { memory, accessLog = false }: ProxyChoices = {}
 ): Promise<RunningProxy> {
   const admin = workspace.path(`${name}-admin.sock`)
   const config: ConfigDocument = {
     version: 1,
     admin: `unix://${admin}`,
+    accessLog,
     listeners: [{ name: 'inbound', address: 'http://127.0.0.1:0', routes: [{ cluster: 'app' }] }],
     clusters: [
       {

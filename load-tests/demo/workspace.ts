@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Child } from './child.ts'
@@ -11,11 +11,13 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
  */
 export class Workspace {
   /** Mode 0700. */
-  readonly directory: string = mkdtempSync(join(tmpdir(), 'shmesh-demo-'))
+  readonly directory: string
   readonly #children: Child[] = []
   readonly #written = new Set<string>()
 
-  constructor() {
+  /** @param parent where its directory is made */
+  constructor(parent: string = tmpdir()) {
+    this.directory = mkdtempSync(join(parent, 'shmesh-demo-'))
     process.on('exit', this.#clean)
     for (const name of Object.keys(SIGNALS)) process.on(name, this.#onSignal)
   }
@@ -32,11 +34,22 @@ export class Workspace {
     return path
   }
 
+  /** For files of others: what is in it does not count as left behind. */
+  makeDirectory(name: string): string {
+    const path = this.path(name)
+    mkdirSync(path, { mode: 0o700 })
+    this.#written.add(name)
+    return path
+  }
+
   /** @param script compiled module beside this one, or its path from here */
   start(name: string, script: string, args: readonly string[]): Child {
-    const child = new Child(name, script, args)
-    this.#children.push(child)
-    return child
+    return this.#keep(Child.node(name, script, args))
+  }
+
+  /** @param command a program that is not Node */
+  startProgram(name: string, command: string, args: readonly string[]): Child {
+    return this.#keep(Child.program(name, command, args))
   }
 
   /**
@@ -59,6 +72,11 @@ export class Workspace {
     this.#clean()
     process.off('exit', this.#clean)
     for (const name of Object.keys(SIGNALS)) process.off(name, this.#onSignal)
+  }
+
+  #keep(child: Child): Child {
+    this.#children.push(child)
+    return child
   }
 
   readonly #clean = (): void => {

@@ -1,0 +1,100 @@
+/** `npm run load-test`: what a sidecar costs, ours and others. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { sharedMemory } from '../../adapter/index.ts'
+import { Progress } from '../demo/progress.ts'
+import { Workspace } from '../demo/workspace.ts'
+import { describeMachine } from '../transport/report.ts'
+import { availableChains, missingPrograms, startChain } from './chains.ts'
+import { judge, type Verdict } from './judge.ts'
+import { Bench, type Measurement } from './measure.ts'
+import { cellTitle, chainsOf, type Extent, type Plan, planOf } from './plan.ts'
+import { describePlan, formatResults, formatVerdicts, summarize } from './report.ts'
+
+const HELP = `npm run load-test [-- --quick | --full] [-- --only TEXT]
+
+  --quick      about 3 minutes: the sizes and proxies that matter most
+  --full       hours: every size with 1, 16 and 256 connections, long rounds
+  --only TEXT  cells whose title contains TEXT, as "GET 1 MiB x 16"
+
+A Fastify app alone, behind nginx, HAProxy, @fastify/http-proxy and shmesh, each chain with processes
+of its own. The chains take turns, round by round. Writes load-tests/results/sidecar.{json,md} unless
+--quick or --only is given.
+`
+const RESULTS = new URL('../../../load-tests/results/', import.meta.url)
+
+const { values } = parseArgs({
+  options: {
+    help: { type: 'boolean', short: 'h' },
+    quick: { type: 'boolean', default: false },
+    full: { type: 'boolean', default: false },
+    only: { type: 'string' }
+  }
+})
+if (values.help) process.stdout.write(HELP)
+else
+  process.exitCode = await run(
+    values.quick ? 'quick' : values.full ? 'full' : 'default',
+    values.only
+  )
+
+async function run(extent: Extent, only: string | undefined): Promise<number> {
+  const { reason } = sharedMemory()
+  const progress = new Progress()
+  if (reason !== undefined) progress.print(`without shared memory: ${reason}`)
+  for (const line of missingPrograms()) progress.print(line)
+  const whole = planOf(extent, availableChains(reason === undefined))
+  const cells = whole.cells.filter((cell) => only === undefined || cellTitle(cell).includes(only))
+  const plan = { ...whole, cells }
+  const workspace = new Workspace()
+  try {
+    const { measurements, errors } = await measureAll(plan, workspace, progress)
+    const problems = await workspace.stop()
+    progress.clear()
+    const verdicts = judge(measurements)
+    const text = [
+      `${describeMachine()}; ${describePlan(plan)}`,
+      formatResults(measurements),
+      formatVerdicts(verdicts),
+      summarize(verdicts)
+    ].join('\n\n')
+    process.stdout.write(`${text}\n`)
+    for (const problem of problems) process.stdout.write(`${problem}\n`)
+    if (errors > 0) process.stdout.write(`${errors} answers were wrong or missing\n`)
+    if (extent !== 'quick' && only === undefined) save(plan, measurements, verdicts, text)
+    return problems.length + errors === 0 ? 0 : 1
+  } finally {
+    progress.clear()
+    workspace.close()
+  }
+}
+
+async function measureAll(plan: Plan, workspace: Workspace, progress: Progress) {
+  const chains = await Promise.all(chainsOf(plan).map((chain) => startChain(workspace, chain)))
+  const bench = new Bench(chains, workspace.start('autocannon', './driver.js', []))
+  let errors = await bench.warmUp(plan, progress)
+  const measurements: Measurement[] = []
+  for (const [index, cell] of plan.cells.entries()) {
+    const title = `${index + 1}/${plan.cells.length} ${cellTitle(cell)}`
+    const measured = await bench.measure(cell, plan, (round) =>
+      progress.update(`${title}  ${round}`)
+    )
+    measurements.push(...measured)
+    progress.step(title)
+  }
+  for (const { rounds } of measurements) for (const round of rounds) errors += round.errors
+  return { measurements, errors }
+}
+
+function save(
+  plan: Plan,
+  measurements: readonly Measurement[],
+  verdicts: readonly Verdict[],
+  text: string
+): void {
+  mkdirSync(RESULTS, { recursive: true })
+  const { rounds, roundMs, extent } = plan
+  const json = { machine: describeMachine(), extent, rounds, roundMs, verdicts, measurements }
+  writeFileSync(new URL('sidecar.json', RESULTS), `${JSON.stringify(json)}\n`)
+  writeFileSync(new URL('sidecar.md', RESULTS), `# What a sidecar costs\n\n${text}\n`)
+}

@@ -1,0 +1,214 @@
+import type { Child } from '../demo/child.ts'
+import type { Load } from '../demo/driver.ts'
+import { drive, failuresOf, percentile } from '../demo/measure.ts'
+import type { Progress } from '../demo/progress.ts'
+import { median, quantile } from '../transport/statistics.ts'
+import type { RunningChain } from './chains.ts'
+import { type Cell, type Contender, cellTitle, contenderTitle, type Plan } from './plan.ts'
+import { type ProcessCounters, readCounters } from './process-counters.ts'
+import { type SessionCounters, sessionCounters } from './session-counters.ts'
+
+/** One round. What is not said to be per second or in all is per request. */
+export interface Round {
+  /** In all. */
+  readonly requests: number
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly p999Ms: number
+  /** CPU, µs. */
+  readonly proxyUser: number
+  readonly proxySystem: number
+  readonly appUser: number
+  readonly appSystem: number
+  /** Proxy and app. */
+  readonly cpu: number
+  /** Of a processor that was the driver's: near 1, it is the driver that is measured. */
+  readonly driverLoad: number
+  /** Times proxy and app slept or were put aside. */
+  readonly switches: number
+  /** System calls by which one woke the other, where we count them. */
+  readonly wakeUps: number | undefined
+  /** Bytes copied between a process and the kernel, where Linux counts them (not of nginx, HAProxy). */
+  readonly kernelBytes: number | undefined
+  /** At the end of the round. */
+  readonly proxyRssBytes: number | undefined
+  readonly appRssBytes: number
+  /** Shared memory that takes memory, whoever touched it. */
+  readonly sessionBytes: number | undefined
+  /** In all, by how they travelled. */
+  readonly transports: Readonly<Record<string, number>>
+  /** In all. */
+  readonly errors: number
+}
+
+export interface Spread {
+  readonly median: number
+  readonly low: number
+  readonly high: number
+}
+
+export interface Measurement extends Contender, Omit<Cell, 'contenders'> {
+  readonly rounds: readonly Round[]
+}
+
+type NumberOf<T> = { [K in keyof T]: number extends T[K] ? K : never }[keyof T]
+
+/** Median and quartiles of the rounds. */
+export function spreadOf({ rounds }: Measurement, value: NumberOf<Round>): Spread {
+  return spread(rounds.map((round) => round[value] as number))
+}
+
+export function spread(values: readonly number[]): Spread {
+  return {
+    median: median(values),
+    low: quantile(values, 0.25),
+    high: quantile(values, 0.75)
+  }
+}
+
+interface Sample {
+  readonly proxy: ProcessCounters | undefined
+  readonly app: ProcessCounters
+  readonly driverMicroseconds: number
+  readonly session: SessionCounters | undefined
+}
+
+export class Bench {
+  readonly #chains: ReadonlyMap<string, RunningChain>
+  readonly #driver: Child
+
+  constructor(chains: readonly RunningChain[], driver: Child) {
+    this.#chains = new Map(chains.map((running) => [running.chain, running]))
+    this.#driver = driver
+  }
+
+  /** Every byte of every body is compared here, and in no round that counts. */
+  async warmUp({ cells, firstWarmUpMs }: Plan, progress: Progress): Promise<number> {
+    let errors = 0
+    const tried = new Set<string>()
+    const all = cells.flatMap((cell) => cell.contenders.map((contender) => ({ cell, contender })))
+    const once = all.filter(({ cell, contender }) => {
+      const key = `${contender.chain} ${contender.kind} ${cell.bytes}`
+      return !tried.has(key) && tried.add(key)
+    })
+    const durationMs = Math.max(200, (firstWarmUpMs * this.#chains.size) / once.length)
+    for (const { cell, contender } of once) {
+      progress.update(`warming up: ${cellTitle(cell)}  ${contenderTitle(contender)}`)
+      const load = this.#load({ ...cell, connections: 16 }, contender, durationMs)
+      const { refused, mismatches } = await drive(
+        this.#driver,
+        { ...load, compare: 'bytes' },
+        ignore
+      )
+      errors += refused + mismatches
+    }
+    return errors
+  }
+
+  async measure(cell: Cell, plan: Plan, onRound: (text: string) => void): Promise<Measurement[]> {
+    const rounds = new Map<Contender, Round[]>()
+    for (const contender of cell.contenders) {
+      rounds.set(contender, [])
+      await drive(this.#driver, this.#load(cell, contender, plan.warmUpMs), ignore)
+    }
+    for (let round = 0; round < plan.rounds; round++) {
+      // Who goes first must not matter.
+      const turns = round % 2 === 0 ? cell.contenders : cell.contenders.toReversed()
+      for (const contender of turns) {
+        onRound(`round ${round + 1}/${plan.rounds}  ${contenderTitle(contender)}`)
+        rounds.get(contender)!.push(await this.#round(cell, contender, plan.roundMs))
+      }
+    }
+    const { method, bytes, connections } = cell
+    return [...rounds].map(([contender, measured]) => ({
+      ...contender,
+      method,
+      bytes,
+      connections,
+      rounds: measured
+    }))
+  }
+
+  #load(cell: Cell, { chain, kind }: Contender, durationMs: number): Load {
+    const { method, bytes, connections } = cell
+    const { origin, socketPath } = this.#chains.get(chain)!
+    return {
+      origin,
+      socketPath,
+      method,
+      bytes,
+      connections,
+      durationMs,
+      prefix: `/${kind}`,
+      compare: 'length',
+      // Sharing is for one body many times.
+      ...(kind === 'shared' && { variants: 1 })
+    }
+  }
+
+  async #round(cell: Cell, contender: Contender, durationMs: number): Promise<Round> {
+    const running = this.#chains.get(contender.chain)!
+    const before = await this.#sample(running)
+    const load = await drive(this.#driver, this.#load(cell, contender, durationMs), ignore)
+    const after = await this.#sample(running)
+    const requests = load.completed
+    const latencies = load.latenciesMs.toSorted()
+    const per = (value: (sample: Sample) => number | undefined): number =>
+      ((value(after) ?? 0) - (value(before) ?? 0)) / requests
+    const proxyUser = per(({ proxy }) => proxy?.userMicroseconds)
+    const proxySystem = per(({ proxy }) => proxy?.systemMicroseconds)
+    const appUser = per(({ app }) => app.userMicroseconds)
+    const appSystem = per(({ app }) => app.systemMicroseconds)
+    const counted = running.proxy === undefined || running.shmesh !== undefined
+    return {
+      requests,
+      perSecond: (requests / load.elapsedMs) * 1000,
+      p50Ms: percentile(latencies, 0.5),
+      p99Ms: percentile(latencies, 0.99),
+      p999Ms: percentile(latencies, 0.999),
+      proxyUser,
+      proxySystem,
+      appUser,
+      appSystem,
+      cpu: proxyUser + proxySystem + appUser + appSystem,
+      driverLoad: (after.driverMicroseconds - before.driverMicroseconds) / (load.elapsedMs * 1000),
+      switches: per(
+        ({ proxy, app }) =>
+          app.voluntarySwitches +
+          app.involuntarySwitches +
+          (proxy === undefined ? 0 : proxy.voluntarySwitches + proxy.involuntarySwitches)
+      ),
+      wakeUps: after.session === undefined ? undefined : per(({ session }) => session?.wakeUps),
+      kernelBytes: counted
+        ? per(({ proxy, app }) => app.transferredBytes + (proxy?.transferredBytes ?? 0))
+        : undefined,
+      proxyRssBytes: after.proxy?.rssBytes,
+      appRssBytes: after.app.rssBytes,
+      sessionBytes: after.session?.residentBytes,
+      transports: subtract(after.session?.transports, before.session?.transports),
+      errors: failuresOf(load)
+    }
+  }
+
+  async #sample({ proxy, app, shmesh }: RunningChain): Promise<Sample> {
+    const session = shmesh === undefined ? undefined : await sessionCounters(shmesh)
+    return {
+      proxy: proxy === undefined ? undefined : readCounters(proxy.pid),
+      app: readCounters(app.pid),
+      driverMicroseconds: (this.#driver.usage()?.cpuMs ?? 0) * 1000,
+      session
+    }
+  }
+}
+
+function subtract(
+  after: Readonly<Record<string, number>> = {},
+  before: Readonly<Record<string, number>> = {}
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(after).map(([label, count]) => [label, count - (before[label] ?? 0)])
+  )
+}
+
+function ignore(): void {}
