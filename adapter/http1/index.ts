@@ -39,7 +39,9 @@ export {
   CHUNK_END,
   chunkHeader,
   LAST_CHUNK,
+  SharedFields,
   writeRequestHead,
   writeResponseHead,
+  writeSharedRequestHead,
   writeTrailers
 } from './writer.ts'

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../errors.ts'
-import { equalsIgnoreCase, isTarget, isToken, matches, TOKEN } from './characters.ts'
+import { equalsIgnoreCase, isFieldValue, isTarget, isToken, matches, TOKEN } from './characters.ts'
 import type { Headers } from './message.ts'
 import { type Scratch, scratchOf, textEnd } from './scratch.ts'
 import { isAuthority, isPlainHost, targetAuthority } from './target.ts'
@@ -17,6 +17,36 @@ export const CHUNK_END = '\r\n'
  * `InvalidArgumentError`. Exactly one Host is required.
  */
 export function writeRequestHead(method: string, target: string, headers: Headers): string {
+  return requestLine(method, target) + fieldLines(headers, REQUEST)
+}
+
+/**
+ * Fields of requests, one Host among them: checked once, then written in any number of heads.
+ * Throws as `writeRequestHead`.
+ */
+export class SharedFields {
+  /** @internal */
+  readonly lines: string
+
+  constructor(headers: Headers) {
+    this.lines = fieldLines(headers, REQUEST).slice(0, -2)
+  }
+}
+
+/**
+ * As `writeRequestHead`, of `shared` and of the `headers` that are this request's alone, which must
+ * have no field that frames or routes it.
+ */
+export function writeSharedRequestHead(
+  method: string,
+  target: string,
+  shared: SharedFields,
+  headers: Headers
+): string {
+  return requestLine(method, target) + shared.lines + fieldLines(headers, MORE)
+}
+
+function requestLine(method: string, target: string): string {
   if (typeof method !== 'string' || !isToken(method)) {
     throw new InvalidArgumentError('method', 'a token like GET', method)
   }
@@ -31,7 +61,7 @@ export function writeRequestHead(method: string, target: string, headers: Header
       target
     )
   }
-  return head(`${method} ${target} HTTP/1.1\r\n`, headers, REQUEST)
+  return `${method} ${target} HTTP/1.1\r\n`
 }
 
 /**
@@ -42,10 +72,10 @@ export function writeResponseHead(status: number, reason: string, headers: Heade
   if (!Number.isInteger(status) || status < 100 || status > 999) {
     throw new InvalidArgumentError('status', 'a whole number from 100 to 999', status)
   }
-  if (typeof reason !== 'string') {
+  if (typeof reason !== 'string' || !isFieldValue(reason)) {
     throw new InvalidArgumentError('reason', 'text without control characters', reason)
   }
-  return head(`HTTP/1.1 ${status} ${reason}\r\n`, headers, RESPONSE)
+  return `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(headers, RESPONSE)}`
 }
 
 /** What precedes `bytes` bytes of a chunk's data, which `CHUNK_END` then follows. At least 1. */
@@ -58,12 +88,14 @@ export function chunkHeader(bytes: number): string {
 
 /** The last chunk with trailers: written in place of `LAST_CHUNK`, not after it. */
 export function writeTrailers(headers: Headers): string {
-  return head('0\r\n', headers, TRAILERS)
+  return `0\r\n${fieldLines(headers, TRAILERS)}`
 }
 
 const REQUEST = 0
 const RESPONSE = 1
 const TRAILERS = 2
+/** Fields behind those of a head that is complete without them. */
+const MORE = 3
 
 const HOST = Buffer.from('host')
 const CONNECTION = Buffer.from('connection')
@@ -72,14 +104,14 @@ const TRANSFER_ENCODING = Buffer.from('transfer-encoding')
 
 const NOT_LATIN1 = /[\u0100-\uffff]/
 
-/** Puts the text together, then checks the bytes it becomes, each where it was meant to stand. */
-function head(startLine: string, headers: Headers, kind: number): string {
+/** Puts the lines together, then checks the bytes they become, each where it was meant to stand. */
+function fieldLines(headers: Headers, kind: number): string {
   if (!Array.isArray(headers) || headers.length % 2 !== 0) {
     throw new InvalidArgumentError('headers', 'names and values in turn', headers)
   }
   // A copy, so that what is checked is what was written, whatever the caller's array does.
   const fields = headers.slice()
-  let text = startLine
+  let text = ''
   for (let i = 0; i < fields.length; i += 2) {
     if (typeof fields[i] !== 'string') throw invalidName(fields, i)
     const value = textOfValue(fields, i + 1)
@@ -93,7 +125,7 @@ function head(startLine: string, headers: Headers, kind: number): string {
   const scratch = scratchOf(text.length)
   scratch.bytes.write(text, 0, 'latin1')
   scratch.bytes[text.length] = 0
-  check(scratch, startLine.length, fields, kind)
+  check(scratch, fields, kind)
   return text
 }
 
@@ -105,12 +137,10 @@ function textOfValue(fields: Headers, index: number): string {
   throw new InvalidArgumentError(`the value of ${fields[index - 1]}`, 'a string', value)
 }
 
-function check(scratch: Scratch, first: number, headers: Headers, kind: number): void {
+function check(scratch: Scratch, headers: Headers, kind: number): void {
   const { bytes } = scratch
-  if (textEnd(scratch, 0) !== first - 2) {
-    throw new InvalidArgumentError('reason', 'text without control characters', 'one')
-  }
-  let at = first
+  const late = kind === TRAILERS || kind === MORE
+  let at = 0
   let hosts = 0
   let framings = 0
   for (let i = 0; i < headers.length; i += 2) {
@@ -125,21 +155,21 @@ function check(scratch: Scratch, first: number, headers: Headers, kind: number):
     const next = textEnd(scratch, start)
     if (next !== start + value.length) throw invalidValue(headers, i + 1)
     if (length === 4 && matches(bytes, at, HOST)) {
-      if (kind === TRAILERS) throw notInTrailers('Host')
+      if (late) throw tooLate(kind, 'Host')
       if (!isPlainHost(bytes, start, value.length) && value !== '' && !isAuthority(value, false)) {
         throw new InvalidArgumentError('Host', 'a host with an optional port', value)
       }
       hosts++
     } else if (length === 14 && matches(bytes, at, CONTENT_LENGTH)) {
-      if (kind === TRAILERS) throw notInTrailers('Content-Length')
+      if (late) throw tooLate(kind, 'Content-Length')
       checkLength(value)
       framings++
     } else if (length === 17 && matches(bytes, at, TRANSFER_ENCODING)) {
-      if (kind === TRAILERS) throw notInTrailers('Transfer-Encoding')
+      if (late) throw tooLate(kind, 'Transfer-Encoding')
       checkCoding(value)
       framings++
-    } else if (kind === TRAILERS && length === 10 && matches(bytes, at, CONNECTION)) {
-      throw notInTrailers('Connection')
+    } else if (late && length === 10 && matches(bytes, at, CONNECTION)) {
+      throw tooLate(kind, 'Connection')
     }
     at = next + 2
   }
@@ -167,8 +197,9 @@ function invalidValue(headers: Headers, index: number): InvalidArgumentError {
   )
 }
 
-function notInTrailers(name: string): InvalidArgumentError {
-  return new InvalidArgumentError('headers', `trailers without ${name}`, name)
+function tooLate(kind: number, name: string): InvalidArgumentError {
+  const what = kind === TRAILERS ? 'trailers' : 'fields behind the shared ones'
+  return new InvalidArgumentError('headers', `${what} without ${name}`, name)
 }
 
 function checkLength(value: string): void {

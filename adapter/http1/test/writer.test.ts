@@ -6,8 +6,10 @@ import {
   LAST_CHUNK,
   RequestReader,
   ResponseReader,
+  SharedFields,
   writeRequestHead,
   writeResponseHead,
+  writeSharedRequestHead,
   writeTrailers
 } from '../index.ts'
 import type { RequestHead, ResponseHead } from '../message.ts'
@@ -187,6 +189,32 @@ describe('writeRequestHead', () => {
     const value = 'v'.repeat(100_000)
     assert.ok(writeRequestHead('GET', '/', ['Host', 'a', 'X', value]).includes(value))
     assert.throws(() => writeRequestHead('GET', '/', ['Host', 'a', 'X', `${value}\n`]), invalid)
+  })
+})
+
+describe('writeSharedRequestHead', () => {
+  it('writes what the whole head would be', () => {
+    const shared = new SharedFields(['Host', 'a', 'Content-Length', '3'])
+    for (const more of [[], ['X-Request-Id', '1'], ['X', 'y', 'X', '']]) {
+      const whole = writeRequestHead('PUT', '/b', ['Host', 'a', 'Content-Length', '3', ...more])
+      assert.equal(writeSharedRequestHead('PUT', '/b', shared, more), whole)
+    }
+  })
+
+  it('lets nothing behind the shared fields frame or route', () => {
+    const shared = new SharedFields(['Host', 'a'])
+    for (const name of ['Host', 'content-length', 'Transfer-Encoding', 'connection']) {
+      assert.throws(() => writeSharedRequestHead('GET', '/', shared, [name, '1']), invalid)
+    }
+    assert.throws(() => writeSharedRequestHead('GET', '/', shared, ['X', 'a\r\nB: c']), invalid)
+    assert.throws(() => writeSharedRequestHead('GET', '/ b', shared, []), invalid)
+    assert.throws(() => writeSharedRequestHead('G:', '/', shared, []), invalid)
+  })
+
+  it('shares only fields that make a head', () => {
+    for (const fields of [[], ['X', 'y'], ['Host', 'a', 'Host', 'b'], ['Host', 'a\n']]) {
+      assert.throws(() => new SharedFields(fields), invalid)
+    }
   })
 })
 
