@@ -8,7 +8,6 @@ import { isIP } from 'node:net'
 import type { Logger } from 'pino'
 import { type ClaimedPath, claimPath } from '../adapter/shmipc/index.ts'
 import type { Address } from './config/address.ts'
-import { formatMetrics } from './metrics.ts'
 import type { MeshProxy } from './proxy.ts'
 import { hostOf } from './routes.ts'
 
@@ -18,6 +17,7 @@ interface Answer {
   readonly type?: string
 }
 
+const PATHS = '/ready /live /metrics /stats /clusters /shm /config_dump, POST /drain'
 const HEALTH_PATHS = ['/ready', '/live', '/metrics']
 
 export class Admin {
@@ -33,7 +33,12 @@ export class Admin {
     this.#address = address
     this.#proxy = proxy
     this.#log = log
-    this.#server = createServer((request, response) => this.#serve(request, response))
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        this.#log.error({ err: error }, `${this.name} server`)
+        response.writeHead(500).end('the proxy failed; its log has the error\n')
+      })
+    })
   }
 
   get address(): string {
@@ -64,8 +69,8 @@ export class Admin {
     this.#server.closeAllConnections()
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse): void {
-    const { status, body, type = 'text/plain; charset=utf-8' } = this.#answer(request)
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status, body, type = 'text/plain; charset=utf-8' } = await this.#answer(request)
     response.writeHead(status, {
       'content-type': type,
       'content-length': Buffer.byteLength(body),
@@ -74,7 +79,7 @@ export class Admin {
     response.end(request.method === 'HEAD' ? undefined : body)
   }
 
-  #answer(request: IncomingMessage): Answer {
+  #answer(request: IncomingMessage): Answer | Promise<Answer> {
     const path = (request.url ?? '/').split('?', 1)[0] as string
     if (this.name === 'health') {
       if (!HEALTH_PATHS.includes(path))
@@ -89,29 +94,34 @@ export class Admin {
     return this.#route(path)
   }
 
-  #route(path: string): Answer {
+  async #route(path: string): Promise<Answer> {
     switch (path) {
-      case '/ready':
-        return this.#proxy.ready
-          ? { status: 200, body: 'ready\n' }
-          : { status: 503, body: 'not ready\n' }
+      case '/ready': {
+        const reasons = await this.#proxy.unready()
+        if (reasons.length === 0) return { status: 200, body: 'ready\n' }
+        return { status: 503, body: `not ready: ${reasons.join(', ')}\n` }
+      }
       case '/live':
         return { status: 200, body: 'live\n' }
       case '/stats':
         return json(this.#proxy.statistics())
+      case '/clusters':
+        return json(this.#proxy.statistics().clusters)
+      case '/shm':
+        return json(this.#proxy.sharedMemory())
       case '/config_dump':
         return json(this.#proxy.config)
       case '/metrics':
         return {
           status: 200,
-          body: formatMetrics(this.#proxy.statistics()),
+          body: await this.#proxy.metrics(),
           type: 'text/plain; version=0.0.4; charset=utf-8'
         }
       case '/drain':
         setImmediate(() => this.#proxy.requestDrain())
         return { status: 202, body: 'draining\n' }
       default:
-        return { status: 404, body: '/ready /live /stats /metrics /config_dump, POST /drain\n' }
+        return { status: 404, body: `${PATHS}\n` }
     }
   }
 

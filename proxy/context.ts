@@ -1,12 +1,16 @@
 import type { Logger } from 'pino'
+import type { AccessLog } from './access-log/access-log.ts'
 import type { Counters } from './counters.ts'
 import type { Deadlines } from './deadlines.ts'
+import type { Tracing } from './tracing/span.ts'
 
 /** What every part of one proxy shares. */
 export interface ProxyContext {
   readonly log: Logger
-  /** One line per request goes here; `undefined` when the access log is off. */
-  readonly accessLog: Logger | undefined
+  /** `undefined` when it is off. */
+  readonly accessLog: AccessLog | undefined
+  /** `undefined`: fields that carry traces are sent on as they come. */
+  readonly tracing: Tracing | undefined
   readonly counters: Counters
   readonly deadlines: Deadlines
   /** Responses say how they travelled, in `x-shmesh-transport`. */

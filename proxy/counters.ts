@@ -32,8 +32,6 @@ export class Counters {
   readonly classes: [number, number, number, number, number, number] = [0, 0, 0, 0, 0, 0]
   readonly transports: Record<TransportLabel, number> = { shm: 0, fallback: 0, socket: 0 }
   readonly failures: Map<FailureReason, number> = new Map()
-  /** Downstream connections accepted since the start. */
-  accepted = 0
 
   /** A request that was answered before it could be read as one. */
   refused(failure: { readonly reason: FailureReason; readonly status: number }): void {

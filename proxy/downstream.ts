@@ -9,7 +9,8 @@ import type { ProxyContext } from './context.ts'
 import type { Watched } from './deadlines.ts'
 import { Exchange } from './exchange.ts'
 import { type Failure, failures } from './failure.ts'
-import type { Forwarding } from './headers.ts'
+import type { Forwarding, HopOptions } from './headers/request.ts'
+import type { RequestSeries } from './metrics/request-series.ts'
 import { refusal } from './reply.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import { Outgoing } from './wire/outgoing.ts'
@@ -28,8 +29,17 @@ export interface DownstreamOwner {
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly idleTimeoutMs: number
+  readonly hop: HopOptions
+  /** Whether a client at this address is believed about whom it speaks for. */
+  trusts(remoteAddress: string): boolean
+  /** The request as it is routed, logged and sent on. */
+  normalize(head: RequestHead): RequestHead
   /** Where a request goes, or why it goes nowhere. */
   route(head: RequestHead): Cluster | Failure
+  /** What counts requests to `cluster`, or those that go nowhere. */
+  series(cluster: Cluster | undefined): RequestSeries
+  /** A request was answered before it could be read as one. */
+  refused(downstream: Downstream, failure: Failure): void
   /** Called once, when the connection is gone. */
   closed(downstream: Downstream): void
 }
@@ -62,7 +72,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   #progressAt: number
 
   /** @param attach makes the wire, told who owns it */
-  constructor(attach: (owner: WireOwner) => Wire, owner: DownstreamOwner, trusted: boolean) {
+  constructor(attach: (owner: WireOwner) => Wire, owner: DownstreamOwner) {
     this.#owner = owner
     const { deadlines } = owner.context
     deadlines.watch(this)
@@ -75,18 +85,20 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
       onClose: () => this.#onClose()
     })
     this.out = new Outgoing(this.wire)
-    this.forwarding = { remoteAddress: this.wire.remoteAddress, trusted }
+    const { remoteAddress } = this.wire
+    this.forwarding = { remoteAddress, trusted: owner.trusts(remoteAddress), hop: owner.hop }
   }
 
   get busy(): boolean {
     return this.#exchange !== undefined
   }
 
-  onHead(head: RequestHead): void {
-    const { context } = this.#owner
-    const target = this.#owner.route(head)
+  onHead(received: RequestHead): void {
+    const owner = this.#owner
+    const head = owner.normalize(received)
+    const target = owner.route(head)
     const cluster = 'pick' in target ? target : undefined
-    const exchange = new Exchange(context, this, head, cluster)
+    const exchange = new Exchange(owner.context, this, head, cluster, owner.series(cluster))
     this.#exchange = exchange
     if ('pick' in target) exchange.begin()
     else exchange.fail(target)
@@ -296,7 +308,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   #stop(failure: Failure): void {
     const exchange = this.#exchange
     if (exchange === undefined) {
-      this.#owner.context.counters.refused(failure)
+      this.#owner.refused(this, failure)
       this.out.text(refusal(failure))
     } else if (!exchange.reply.done) {
       exchange.reply.closes = true

@@ -6,13 +6,14 @@ import {
   writeRequestHead
 } from '../adapter/http1/index.ts'
 import type { Lease } from '../adapter/shmipc/index.ts'
-import { logAccess } from './access-log.ts'
+import { exchangeRecord } from './access-log/exchange-record.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
 import type { ProxyContext } from './context.ts'
 import type { TransportLabel } from './counters.ts'
 import type { Downstream } from './downstream.ts'
 import { type Failure, failures } from './failure.ts'
-import { requestHeaders } from './headers.ts'
+import { type Forwarding, type RequestFields, requestHeaders } from './headers/request.ts'
+import type { RequestSeries } from './metrics/request-series.ts'
 import { Reply } from './reply.ts'
 import { Upload } from './upload.ts'
 import type { Cluster } from './upstream/cluster.ts'
@@ -35,6 +36,11 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   failure: Failure | undefined
   /** How the request travelled; `undefined` until an upstream answered. */
   label: TransportLabel | undefined
+  /** What the upstream is told; `undefined` when the request goes nowhere. */
+  fields: RequestFields | undefined
+  /** From the start to the head of the response, milliseconds; known when it is logged. */
+  headMs: number | undefined
+  readonly #series: RequestSeries
   readonly #context: ProxyContext
   readonly #downstream: Downstream
   #requestText = ''
@@ -47,18 +53,25 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     context: ProxyContext,
     downstream: Downstream,
     head: RequestHead,
-    cluster: Cluster | undefined
+    cluster: Cluster | undefined,
+    series: RequestSeries
   ) {
     this.#context = context
+    this.#series = series
     this.#downstream = downstream
     this.head = head
     this.cluster = cluster
-    this.reply = new Reply(head, downstream.out)
+    this.reply = new Reply(head, downstream.out, downstream.forwarding.hop.via)
     this.attempts = new Attempts(this, head, cluster, context.counters)
     this.upload = new Upload(downstream, head, this.attempts.keptBytes)
     downstream.wire.leg?.begin()
     context.counters.total++
     context.counters.active++
+    series.begun()
+  }
+
+  get forwarding(): Forwarding {
+    return this.#downstream.forwarding
   }
 
   /** The whole request has come from the client. */
@@ -84,12 +97,14 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   /** Sends the request to an endpoint; what is written leaves with {@link flush}. */
   begin(): void {
     const { head } = this
-    const headers = requestHeaders(head, this.#downstream.forwarding)
-    if (headers === undefined) {
+    const fields = requestHeaders(head, this.#downstream.forwarding)
+    if (fields === undefined) {
       this.fail(failures.loop())
       return
     }
-    this.#requestText = writeRequestHead(head.method, originForm(head.method, head.target), headers)
+    this.fields = fields
+    const target = originForm(head.method, head.target)
+    this.#requestText = writeRequestHead(head.method, target, fields.headers)
     this.attempts.begin()
   }
 
@@ -138,6 +153,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     const connection = this.#connection as UpstreamConnection
     connection.endpoint.succeeded()
     this.upload.forget()
+    if (this.#context.accessLog !== undefined) this.headMs = performance.now() - this.startedAt
     if (this.#context.draining || this.#bodyIsWithheld()) this.reply.closes = true
     this.label = worseLabel(this.#downstream.wire.leg, connection.wire.leg)
     const shown = this.#context.transportHeader ? this.label : undefined
@@ -275,11 +291,19 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   #answered(): void {
     if (this.#accounted) return
     this.#accounted = true
-    this.upload.answered()
+    const now = performance.now()
+    this.upload.answered(now)
     const { counters, accessLog } = this.#context
+    const { status, bytes } = this.reply
+    const failed = this.failure !== undefined
     counters.active--
-    counters.answered(this.reply.status)
+    counters.answered(status)
     if (this.label !== undefined) counters.transports[this.label]++
-    if (accessLog !== undefined) logAccess(accessLog, this)
+    this.#series.ended(status, failed, now - this.startedAt)
+    this.#series.bytesReceived += this.upload.received
+    this.#series.bytesSent += bytes
+    if (accessLog?.takes(status, failed)) {
+      accessLog.write(exchangeRecord(this, now - this.startedAt))
+    }
   }
 }

@@ -9,6 +9,33 @@ export interface Failure {
   readonly message: string
 }
 
+/**
+ * Why a request did not go as it should, in Envoy's letters where it has them. IE, LD and LR for
+ * the drain's deadline are ours.
+ */
+export const FAILURE_FLAGS: Readonly<Record<FailureReason, string>> = {
+  request_malformed: 'DPE',
+  request_refused: 'DPE',
+  request_timeout: 'SI',
+  client_gone: 'DC',
+  no_route: 'NR',
+  loop_detected: 'LD',
+  upstream_unreachable: 'UF',
+  upstream_overloaded: 'UO',
+  upstream_reset: 'UC',
+  upstream_malformed: 'UPE',
+  upstream_timeout: 'UT',
+  drain_deadline: 'LR',
+  internal: 'IE'
+}
+
+/** As the access log shows them: `UF`, and `UF,URX` when sending it again did not help. */
+export function responseFlags(failure: Failure | undefined, retries: number): string {
+  if (failure === undefined) return ''
+  const flag = FAILURE_FLAGS[failure.reason]
+  return retries > 0 ? `${flag},URX` : flag
+}
+
 /** The failures whose text does not depend on an error of the moment. */
 export const failures = {
   loop: (): Failure => ({

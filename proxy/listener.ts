@@ -7,12 +7,18 @@ import {
   type ClaimOptions,
   claimPath,
   listen,
-  type ShmListener
+  type ShmListener,
+  type ShmSession
 } from '../adapter/shmipc/index.ts'
+import { refusalRecord } from './access-log/exchange-record.ts'
+import { trustRule } from './config/trust.ts'
 import type { ListenerConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
 import { Downstream, type DownstreamOwner } from './downstream.ts'
 import { type Failure, failures } from './failure.ts'
+import type { HopOptions } from './headers/request.ts'
+import { RequestSeries } from './metrics/request-series.ts'
+import { normalizeTarget } from './normalize-target.ts'
 import { RouteTable } from './routes.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { Attach } from './upstream/connect.ts'
@@ -23,6 +29,7 @@ import { SocketWire } from './wire/socket-wire.ts'
 interface Binding {
   /** As a URL, with the port that was really bound. */
   readonly address: string
+  readonly sessions: Iterable<ShmSession>
   /** No new connections; the path disappears. Those that are open stay. */
   stop(): Promise<void>
   /** Ends what connections share; they are closed themselves before. */
@@ -34,10 +41,15 @@ export class Listener implements DownstreamOwner {
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly idleTimeoutMs: number
+  readonly trusts: (remoteAddress: string) => boolean
+  /** Connections accepted so far. */
+  accepted = 0
   readonly #config: ListenerConfig
   readonly #routes: RouteTable<Cluster>
   readonly #connections = new Set<Downstream>()
+  readonly #series = new Map<Cluster | undefined, RequestSeries>()
   #binding: Binding | undefined
+  #hop: HopOptions | undefined
   #emptied: (() => void) | undefined
 
   constructor(
@@ -49,6 +61,7 @@ export class Listener implements DownstreamOwner {
     this.headTimeoutMs = config.headTimeoutMs
     this.bodyTimeoutMs = config.bodyTimeoutMs
     this.idleTimeoutMs = config.idleTimeoutMs
+    this.trusts = trustRule(config.trustForwarded)
     this.#config = config
     this.#routes = new RouteTable(config.routes, findCluster)
   }
@@ -64,6 +77,60 @@ export class Listener implements DownstreamOwner {
 
   get connections(): number {
     return this.#connections.size
+  }
+
+  /** Shared-memory sessions clients have with it. */
+  get sessions(): Iterable<ShmSession> {
+    return this.#binding?.sessions ?? []
+  }
+
+  get allSeries(): Iterable<RequestSeries> {
+    return this.#series.values()
+  }
+
+  /** Made when the first connection comes: only then the port is known. */
+  get hop(): HopOptions {
+    const { name, via, forwarded, address } = this.#config
+    this.#hop ??= {
+      listener: name,
+      via,
+      forwarded,
+      port: address.kind === 'http' ? new URL(this.address).port || '80' : '',
+      tracing: this.context.tracing
+    }
+    return this.#hop
+  }
+
+  normalize(head: RequestHead): RequestHead {
+    if (!this.#config.normalizePath) return head
+    return { ...head, target: normalizeTarget(head.method, head.target) }
+  }
+
+  series(cluster: Cluster | undefined): RequestSeries {
+    const known = this.#series.get(cluster)
+    if (known !== undefined) return known
+    const { name, direction, routes } = this.#config
+    const to = cluster?.config.name ?? ''
+    const hosts = new Set(routes.filter((route) => route.cluster === to).map(({ host }) => host))
+    const [authority = '*', ...others] = hosts
+    const series = new RequestSeries({
+      direction,
+      listener: name,
+      cluster: to,
+      authority: others.length === 0 ? authority : '*'
+    })
+    this.#series.set(cluster, series)
+    return series
+  }
+
+  refused(downstream: Downstream, failure: Failure): void {
+    const { counters, accessLog } = this.context
+    counters.refused(failure)
+    const series = this.series(undefined)
+    series.begun()
+    series.ended(failure.status, true, 0)
+    const { remoteAddress } = downstream.forwarding
+    accessLog?.write(refusalRecord(this.name, remoteAddress, failure))
   }
 
   /** @throws the system's error, or a `ShmError`; nothing is bound then */
@@ -121,6 +188,7 @@ export class Listener implements DownstreamOwner {
     const shown = host.includes(':') ? `[${host}]` : host
     return {
       address: `http://${shown}:${actual}`,
+      sessions: [],
       stop: () => stopServer(server),
       destroy: nothing
     }
@@ -140,6 +208,7 @@ export class Listener implements DownstreamOwner {
     }
     return {
       address: `unix://${path}`,
+      sessions: [],
       stop: () => {
         claim.release()
         return stopServer(server)
@@ -159,6 +228,7 @@ export class Listener implements DownstreamOwner {
     })
     return {
       address: `shm://${path}`,
+      sessions: listener.sessions,
       stop: () => listener.close(),
       destroy: () => {
         for (const session of listener.sessions) session.destroy()
@@ -181,8 +251,8 @@ export class Listener implements DownstreamOwner {
   }
 
   #accept(attach: Attach): void {
-    this.context.counters.accepted++
-    const downstream = new Downstream(attach, this, this.#config.trustForwarded)
+    this.accepted++
+    const downstream = new Downstream(attach, this)
     this.#connections.add(downstream)
     downstream.wire.resume()
   }

@@ -1,12 +1,18 @@
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { ShmError } from '../adapter/errors.ts'
-import { Admin } from './admin.ts'
+import type { SessionReport, ShmSession } from '../adapter/shmipc/index.ts'
+import { AccessLog, type LineSink } from './access-log/access-log.ts'
+import type { Admin } from './admin.ts'
 import { PASSTHROUGH } from './config/resolve.ts'
 import type { ListenerConfig, ProxyConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
 import { Counters } from './counters.ts'
 import { Deadlines } from './deadlines.ts'
 import { Listener } from './listener.ts'
+import { Metrics } from './metrics/prometheus.ts'
+import type { RequestSeries } from './metrics/request-series.ts'
+import { Readiness } from './readiness.ts'
 import { type ProxyStatistics, reportStatistics } from './statistics.ts'
 import { type Cluster, StaticCluster } from './upstream/cluster.ts'
 import { PassthroughCluster } from './upstream/passthrough.ts'
@@ -14,7 +20,7 @@ import { PassthroughCluster } from './upstream/passthrough.ts'
 export interface ProxyLogs {
   readonly log: Logger
   /** Where the access log goes when the configuration turns it on. */
-  readonly accessLog: Logger
+  readonly accessLog: LineSink
 }
 
 /** Something bound: a listener by its name, or `admin` or `health`. */
@@ -22,6 +28,12 @@ export interface BoundAddress {
   readonly name: string
   /** With the port that was really bound. */
   readonly address: string
+}
+
+/** What GET /shm answers: each session, by the listener or cluster it belongs to. */
+export interface SharedMemoryReport {
+  readonly owner: string
+  readonly sessions: readonly SessionReport[]
 }
 
 const PASSTHROUGH_DEFAULTS = {
@@ -43,6 +55,8 @@ export class MeshProxy {
   readonly #clusters = new Map<string, Cluster>()
   readonly #listeners: readonly Listener[]
   readonly #admins: Admin[] = []
+  readonly #metrics = new Metrics(this)
+  readonly #readiness: Readiness
   #ready = false
   #drained: Promise<boolean> | undefined
   #drainRequested: (() => void) | undefined
@@ -52,7 +66,8 @@ export class MeshProxy {
     this.#config = config
     this.#context = {
       log: logs.log,
-      accessLog: config.accessLog ? logs.accessLog : undefined,
+      accessLog: config.accessLog && new AccessLog(config.accessLog, logs.accessLog),
+      tracing: config.tracing,
       counters: new Counters(),
       deadlines: new Deadlines(),
       transportHeader: config.transportHeader,
@@ -64,11 +79,20 @@ export class MeshProxy {
     const passthrough = new PassthroughCluster(PASSTHROUGH_DEFAULTS, this.#context)
     this.#clusters.set(PASSTHROUGH, passthrough)
     this.#listeners = config.listeners.map((listener) => this.#createListener(listener))
+    this.#readiness = new Readiness(config.readyClusters.map((name) => this.#findCluster(name)))
   }
 
   /** Accepting, and not about to stop. */
   get ready(): boolean {
     return this.#ready && !this.#context.draining
+  }
+
+  /** What GET /ready goes by; empty when there is nothing in the way. */
+  async unready(): Promise<string[]> {
+    if (this.#context.draining) return ['draining']
+    if (!this.#ready) return ['starting']
+    const unreachable = await this.#readiness.unreachable()
+    return unreachable.map((name) => `cluster ${name} cannot be reached`)
   }
 
   get config(): ProxyConfig {
@@ -81,6 +105,33 @@ export class MeshProxy {
 
   statistics(): ProxyStatistics {
     return reportStatistics(this.#context, this.#listeners, [...this.#clusters.values()])
+  }
+
+  /** Every metric in Prometheus' text format. */
+  metrics(): Promise<string> {
+    return this.#metrics.text()
+  }
+
+  /** Every shared-memory session with its streams and slices. */
+  sharedMemory(): SharedMemoryReport[] {
+    const of = (owner: string, sessions: Iterable<ShmSession>) => ({
+      owner,
+      sessions: [...sessions].map((session) => session.report())
+    })
+    return [
+      ...this.#listeners.map((listener) => of(`listener ${listener.name}`, listener.sessions)),
+      ...[...this.#clusters].map(([name, cluster]) => of(`cluster ${name}`, cluster.sessions))
+    ].filter(({ sessions }) => sessions.length > 0)
+  }
+
+  /** @internal For the metrics. */
+  get series(): RequestSeries[] {
+    return this.#listeners.flatMap((listener) => [...listener.allSeries])
+  }
+
+  /** @internal For the metrics. */
+  get sessions(): ShmSession[] {
+    return [...this.#listeners, ...this.#clusters.values()].flatMap(({ sessions }) => [...sessions])
   }
 
   /** @internal Called by POST /drain: like a SIGTERM, it is for whoever runs the proxy to act on. */
@@ -101,6 +152,7 @@ export class MeshProxy {
       for (const kind of ['admin', 'health'] as const) {
         const address = this.#config[kind]
         if (address === undefined) continue
+        const { Admin } = await import('./admin.ts')
         const admin = new Admin(kind, address, this, this.#context.log)
         this.#admins.push(admin)
         await bind(admin)
@@ -113,8 +165,9 @@ export class MeshProxy {
   }
 
   /**
-   * Not ready any more, no new connections, and every connection ends after its response. Resolves
-   * when all is closed: with false when `drainTimeout` passed first and what was left was cut off.
+   * Not ready any more; after `drainDelay` no new connections either; and every connection ends
+   * after its response. Resolves when all is closed: with false when `drainTimeout` passed first,
+   * counted from the end of the delay, and what was left was cut off.
    */
   drain(): Promise<boolean> {
     this.#drained ??= this.#drain()
@@ -131,6 +184,8 @@ export class MeshProxy {
 
   async #drain(): Promise<boolean> {
     this.#context.draining = true
+    // Until it is known everywhere that we are not ready, requests still come.
+    if (this.#config.drainDelayMs > 0) await setTimeoutPromise(this.#config.drainDelayMs)
     let timer: NodeJS.Timeout | undefined
     const deadline = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), this.#config.drainTimeoutMs)
@@ -144,13 +199,15 @@ export class MeshProxy {
   }
 
   #createListener(config: ListenerConfig): Listener {
-    return new Listener(config, this.#context, (name) => {
-      const cluster = this.#clusters.get(name)
-      if (cluster === undefined) {
-        throw new ShmError('SHM_ERR_CONFIG', `there is no cluster "${name}"`)
-      }
-      return cluster
-    })
+    return new Listener(config, this.#context, (name) => this.#findCluster(name))
+  }
+
+  #findCluster(name: string): Cluster {
+    const cluster = this.#clusters.get(name)
+    if (cluster === undefined) {
+      throw new ShmError('SHM_ERR_CONFIG', `there is no cluster "${name}"`)
+    }
+    return cluster
   }
 }
 

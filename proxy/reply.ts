@@ -11,7 +11,8 @@ import {
 import type { Lease } from '../adapter/shmipc/index.ts'
 import type { TransportLabel } from './counters.ts'
 import type { Failure } from './failure.ts'
-import { responseHeaders, trailerFields } from './headers.ts'
+import { trailerFields } from './headers/hop-by-hop.ts'
+import { responseHeaders } from './headers/response.ts'
 import type { Outgoing } from './wire/outgoing.ts'
 
 const CHUNKED: Framing = { kind: 'chunked' }
@@ -31,11 +32,14 @@ export class Reply {
   bytes = 0
   readonly #request: RequestHead
   readonly #out: Outgoing
+  readonly #via: boolean
   #framing: Framing = CLOSE
 
-  constructor(request: RequestHead, out: Outgoing) {
+  /** @param via whether Via names this proxy */
+  constructor(request: RequestHead, out: Outgoing, via: boolean) {
     this.#request = request
     this.#out = out
+    this.#via = via
     this.closes = !request.keepAlive
   }
 
@@ -43,7 +47,7 @@ export class Reply {
   interim(head: ResponseHead): void {
     if (this.#request.version === 0) return
     if (head.status === 100) this.continued = true
-    const { headers } = responseHeaders(head, head.framing, undefined)
+    const { headers } = responseHeaders(head, head.framing, undefined, this.#via)
     this.#out.text(writeResponseHead(head.status, head.reason, headers))
   }
 
@@ -52,7 +56,7 @@ export class Reply {
     this.started = true
     this.status = head.status
     this.#framing = this.#frame(head.framing)
-    const { headers, keepAlive } = responseHeaders(head, this.#framing, transport)
+    const { headers, keepAlive } = responseHeaders(head, this.#framing, transport, this.#via)
     this.#pushConnection(headers, head.status)
     this.#out.text(writeResponseHead(head.status, head.reason, headers))
     return keepAlive

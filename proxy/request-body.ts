@@ -1,5 +1,5 @@
 import { type Headers, LAST_CHUNK, writeTrailers } from '../adapter/http1/index.ts'
-import { trailerFields } from './headers.ts'
+import { trailerFields } from './headers/hop-by-hop.ts'
 import type { Outgoing } from './wire/outgoing.ts'
 
 /** A body in more pieces than this is not worth keeping: the bookkeeping outweighs the bytes. */

@@ -16,10 +16,14 @@ export interface ProxyStatistics {
     readonly transport: Readonly<Record<TransportLabel, number>>
     readonly failures: Readonly<Partial<Record<FailureReason, number>>>
   }
+  /** Lines of the access log nobody took fast enough. */
+  readonly accessLogDropped: number
   readonly listeners: readonly {
     readonly name: string
     readonly address: string
     readonly connections: number
+    /** Connections since the start. */
+    readonly accepted: number
   }[]
   readonly clusters: readonly ClusterStatistics[]
 }
@@ -48,7 +52,13 @@ export function reportStatistics(
       transport: { ...counters.transports },
       failures: Object.fromEntries(counters.failures)
     },
-    listeners: listeners.map(({ name, address, connections }) => ({ name, address, connections })),
+    accessLogDropped: context.accessLog?.dropped ?? 0,
+    listeners: listeners.map(({ name, address, connections, accepted }) => ({
+      name,
+      address,
+      connections,
+      accepted
+    })),
     clusters: clusters.map((cluster) => cluster.statistics())
   }
 }

@@ -87,8 +87,8 @@ export class Upload {
   }
 
   /** The request has been answered: what still comes of it is only read. */
-  answered(): void {
-    if (!this.#body.complete) this.#discardUntil = performance.now() + MAX_DISCARD_MS
+  answered(now: number): void {
+    if (!this.#body.complete) this.#discardUntil = now + MAX_DISCARD_MS
   }
 
   discard(chunk: Buffer): void {

@@ -99,6 +99,11 @@ export class Link extends EventEmitter<LinkEvents> {
     return { stream, transport: 'socket' }
   }
 
+  /** Those that are open, those that are being left included. */
+  get sessions(): ShmSession[] {
+    return this.#session === undefined ? [...this.#leaving] : [...this.#leaving, this.#session]
+  }
+
   statistics(): LinkStatistics {
     return {
       path: this.path,

@@ -1,29 +1,126 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
+import sonicBoom from 'sonic-boom'
+import type { LineSink } from '../access-log/access-log.ts'
 import type { ProxyLogs } from '../proxy.ts'
 
-/** JSON lines on stdout; on a terminal, lines for people instead. */
-export function createLogs(): ProxyLogs & { flush(): void } {
-  if (process.stdout.isTTY) {
-    const log = pino({ base: null }, humanStream())
-    return { log, accessLog: log, flush: () => undefined }
-  }
-  const log: Logger = pino({ base: null })
-  // One line per request: gathered, and written while the loop does other things.
-  const destination = pino.destination({ fd: 1, sync: false, minLength: 4096 })
-  const accessLog: Logger = pino({ base: null }, destination)
-  const flush = () => {
-    try {
-      destination.flushSync()
-    } catch {
-      // Nothing was ever written, or stdout is gone: there is nobody to tell.
-    }
-  }
-  return { log, accessLog, flush }
+/** Lines gathered before a write, in characters. */
+const BATCH = 16 * 1024
+/** A line is written after so long even when no others come, ms. */
+const MAX_DELAY_MS = 200
+/** What may wait for a reader who is slow, in characters; lines beyond it are dropped. */
+const MAX_WAITING = 4 * 1024 * 1024
+
+export interface CliLogs extends ProxyLogs {
+  /** Opens the access log's file anew, after somebody has renamed it. */
+  reopen(): void
+  flush(): void
 }
 
-function humanStream(): DestinationStream {
+/**
+ * Everything goes to stdout as JSON lines; on a terminal, as lines for people instead. The access
+ * log goes to `file` when there is one.
+ */
+export function createLogs(file: string | undefined): CliLogs {
+  if (process.stdout.isTTY) {
+    const human = humanStream()
+    const log = pino({ base: null }, human)
+    if (file === undefined) {
+      return { log, accessLog: human, reopen: () => undefined, flush: () => undefined }
+    }
+    const sink = new BatchedLines(file)
+    return { log, accessLog: sink, reopen: () => sink.reopen(), flush: () => sink.flush() }
+  }
+  // One writer, so that lines of both logs never mix.
+  const stdout = new BatchedLines(1)
+  const log: Logger = pino({ base: null }, { write: (line) => stdout.writeNow(line) })
+  if (file === undefined) {
+    return { log, accessLog: stdout, reopen: () => undefined, flush: () => stdout.flush() }
+  }
+  const sink = new BatchedLines(file)
+  return {
+    log,
+    accessLog: sink,
+    reopen: () => sink.reopen(),
+    flush: () => {
+      stdout.flush()
+      sink.flush()
+    }
+  }
+}
+
+/** Gathers lines, and writes them while the loop does other things. */
+class BatchedLines implements LineSink {
+  dropped = 0
+  readonly #file: sonicBoom.SonicBoom
+  // The library would look through all of it for each line.
+  #batch = ''
+  #timer: NodeJS.Timeout | undefined
+  #broken = false
+
+  /** @param dest a path, or a file descriptor */
+  constructor(dest: string | number) {
+    const to = typeof dest === 'number' ? { fd: dest } : { dest }
+    this.#file = new sonicBoom.SonicBoom({ ...to, append: true, maxLength: MAX_WAITING })
+    this.#file.on('drop', (lines: string) => this.#drop(lines))
+    this.#file.on('error', (error: Error) => this.#fail(error))
+    process.on('exit', () => this.flush())
+  }
+
+  write(line: string): void {
+    this.#batch += line
+    if (this.#batch.length >= BATCH) this.#send()
+    else this.#timer ??= setTimeout(() => this.#send(), MAX_DELAY_MS)
+  }
+
+  /** For what somebody may be waiting to read. */
+  writeNow(line: string): void {
+    this.#batch += line
+    this.#send()
+  }
+
+  reopen(): void {
+    this.#send()
+    if (!this.#broken) this.#file.reopen()
+  }
+
+  /** Writes out everything, now. */
+  flush(): void {
+    this.#send()
+    try {
+      if (!this.#broken) this.#file.flushSync()
+    } catch {
+      // Nothing was ever written, or whoever read it is gone: there is nobody to tell.
+    }
+  }
+
+  #send(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const batch = this.#batch
+    this.#batch = ''
+    if (this.#broken) this.#drop(batch)
+    else if (batch !== '') this.#file.write(batch)
+  }
+
+  #drop(lines: string): void {
+    this.dropped += lines.split('\n').length - 1
+  }
+
+  /** Requests are worth more than lines about them: the proxy goes on without. */
+  #fail(error: Error): void {
+    if (this.#broken) return
+    this.#broken = true
+    process.stderr.write(`shmesh: the log cannot be written any more: ${error.message}\n`)
+  }
+}
+
+function humanStream(): DestinationStream & LineSink {
   return {
     write(line: string): void {
+      if (!line.startsWith('{')) {
+        process.stdout.write(line)
+        return
+      }
       const { level, time, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>
       const label = Number(level) >= 50 ? 'error ' : Number(level) >= 40 ? 'warning ' : ''
       const clock = new Date(Number(time)).toISOString().slice(11, 23)

@@ -20,11 +20,13 @@ const HELP = `shmesh proxy: the mesh proxy
 Without a file, everything from the listeners to one upstream:
   --listen ADDRESS    http://HOST:PORT, unix:///PATH or shm:///PATH; may be repeated
   --upstream ADDRESS  the same kinds; may be repeated, requests are then shared out
-  --admin ADDRESS     /ready /live /stats /metrics /config_dump, POST /drain
+  --admin ADDRESS     /ready /live /metrics /stats /clusters /shm /config_dump, POST /drain
   --transport-header  answer with x-shmesh-transport: shm, fallback or socket
   --access-log        one JSON line per request
+  --tracing           a span of its own in each request's trace; begins traces
 
-SIGTERM or SIGINT lets running requests end first, a second one does not.
+SIGTERM or SIGINT lets running requests end first, a second one does not. SIGUSR2 opens the access
+log's file anew.
 `
 const HELP_COMMAND = 'shmesh proxy --help'
 
@@ -37,6 +39,7 @@ const OPTIONS: OptionTable = {
   admin: { type: 'string' },
   'transport-header': { type: 'boolean' },
   'access-log': { type: 'boolean' },
+  tracing: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' }
 }
 
@@ -91,12 +94,16 @@ function switches(options: OptionValues): Partial<ProxyConfig> {
   return {
     ...(admin === undefined ? {} : { admin: parseAddress('--admin', admin, 'admin') }),
     ...(options['transport-header'] === true ? { transportHeader: true } : {}),
-    ...(options['access-log'] === true ? { accessLog: true } : {})
+    ...(options['access-log'] === true
+      ? { accessLog: { format: 'json', file: undefined, sample: 1 } }
+      : {}),
+    ...(options['tracing'] === true ? { tracing: { sample: 1 } } : {})
   }
 }
 
 async function serve(config: ProxyConfig): Promise<number> {
-  const logs = createLogs()
+  const logs = createLogs(config.accessLog?.file)
+  process.on('SIGUSR2', () => logs.reopen())
   const proxy = await createProxy(config, logs)
   for (const { name, address } of proxy.addresses) logs.log.info({ name, address }, 'listening')
   const drained = await untilDrained(proxy, (cause) => logs.log.info({ cause }, 'draining'))

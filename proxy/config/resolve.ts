@@ -1,16 +1,21 @@
 /** From a document that fits the schema to the configuration the proxy runs on. */
 import { InvalidArgumentError } from '../../adapter/errors.ts'
 import { parseDuration, parseMemory, parseSize } from '../../adapter/options.ts'
+import { checkFormat } from '../access-log/format.ts'
 import { type Address, type AddressUse, parseAddress } from './address.ts'
 import { type ConfigPath, type ConfigProblem, formatPath } from './problem.ts'
 import type {
+  AccessLogDocument,
   ClusterDocument,
   ConfigDocument,
   EndpointDocument,
   ListenerDocument
 } from './schema.ts'
+import { parseShare } from './share.ts'
 import { didYouMean } from './suggest.ts'
+import { isNetwork } from './trust.ts'
 import type {
+  AccessLogConfig,
   ClusterConfig,
   EndpointConfig,
   ListenerConfig,
@@ -36,9 +41,12 @@ export class Resolver {
     return {
       admin: this.#optionalAddress('admin', document.admin),
       health: this.#optionalAddress('health', document.health),
-      accessLog: document.accessLog ?? false,
+      accessLog: this.#accessLog(document.accessLog ?? false),
+      tracing: this.#tracing(document.tracing ?? false),
       transportHeader: document.transportHeader ?? false,
       drainTimeoutMs: this.#duration(['drainTimeout'], document.drainTimeout ?? '10s'),
+      drainDelayMs: this.#duration(['drainDelay'], document.drainDelay ?? '0s'),
+      readyClusters: this.#readyClusters(document),
       listeners: document.listeners.map((listener, index) =>
         this.#listener(['listeners', index], listener, clusterNames)
       ),
@@ -76,7 +84,10 @@ export class Resolver {
         }
       }),
       direction,
-      trustForwarded: listener.trustForwarded ?? direction === 'outbound',
+      trustForwarded: this.#trust(path, listener, direction === 'outbound'),
+      forwarded: listener.forwarded ?? false,
+      via: listener.via ?? true,
+      normalizePath: listener.normalizePath ?? false,
       mode: typeof listener.mode === 'string' ? Number.parseInt(listener.mode, 8) : listener.mode,
       group: listener.group,
       takeover: listener.takeover ?? false,
@@ -118,6 +129,46 @@ export class Resolver {
     }
     this.#try([...path, 'memory'], 0, (option) => parseMemory(option, endpoint.memory))
     return { address, memory: endpoint.memory }
+  }
+
+  #accessLog(document: boolean | AccessLogDocument): AccessLogConfig | undefined {
+    if (document === false) return undefined
+    const { format = 'json', file, sample = '100%' } = document === true ? {} : document
+    return {
+      format: this.#try(['accessLog', 'format'], 'json', (option) => checkFormat(option, format)),
+      file,
+      sample: this.#try(['accessLog', 'sample'], 1, (option) => parseShare(option, sample))
+    }
+  }
+
+  #tracing(document: boolean | { readonly sample?: string }): ProxyConfig['tracing'] {
+    if (document === false) return undefined
+    const { sample = '100%' } = document === true ? {} : document
+    return { sample: this.#try(['tracing', 'sample'], 1, (option) => parseShare(option, sample)) }
+  }
+
+  #readyClusters({ readyClusters = [], clusters }: ConfigDocument): readonly string[] {
+    const names = clusters.map((cluster) => cluster.name)
+    for (const [index, name] of readyClusters.entries()) {
+      if (names.includes(name)) continue
+      const hint = didYouMean(name, names)
+      this.#problem(['readyClusters', index], `there is no cluster "${name}"${hint}`)
+    }
+    return readyClusters
+  }
+
+  #trust(
+    path: ConfigPath,
+    { trustForwarded }: ListenerDocument,
+    fallback: boolean
+  ): boolean | readonly string[] {
+    if (!Array.isArray(trustForwarded)) return (trustForwarded as boolean | undefined) ?? fallback
+    for (const [index, network] of trustForwarded.entries()) {
+      if (isNetwork(network)) continue
+      const at = [...path, 'trustForwarded', index]
+      this.#problem(at, `"${network}" must be an IP address or a network such as 10.0.0.0/8`)
+    }
+    return trustForwarded
   }
 
   #host(path: ConfigPath, host: string): string {

@@ -9,6 +9,7 @@ const duration = { type: 'string', title: 'duration' } as const
 const size = { type: 'string', title: 'size' } as const
 const name = { type: 'string', minLength: 1, maxLength: 100, title: 'name' } as const
 const path = { type: 'string', pattern: '^/', title: 'path' } as const
+const share = { type: 'string', pattern: '^[0-9]{1,3}(\\.[0-9]{1,3})?%$', title: 'share' } as const
 
 const match = {
   type: 'object',
@@ -32,7 +33,13 @@ const listener = {
     address,
     routes: { type: 'array', minItems: 1, items: route },
     direction: { enum: ['inbound', 'outbound'] },
-    trustForwarded: { type: 'boolean' },
+    trustForwarded: {
+      title: 'trust',
+      anyOf: [{ type: 'boolean' }, { type: 'array', items: { type: 'string' } }]
+    },
+    forwarded: { type: 'boolean' },
+    via: { type: 'boolean' },
+    normalizePath: { type: 'boolean' },
     mode: {
       title: 'mode',
       anyOf: [
@@ -99,9 +106,22 @@ export const configSchema: Readonly<Record<string, unknown>> = {
     version: { const: 1 },
     admin: address,
     health: address,
-    accessLog: { type: 'boolean' },
+    accessLog: {
+      type: ['boolean', 'object'],
+      title: 'accessLog',
+      additionalProperties: false,
+      properties: { format: { type: 'string', minLength: 1 }, file: path, sample: share }
+    },
+    tracing: {
+      type: ['boolean', 'object'],
+      title: 'tracing',
+      additionalProperties: false,
+      properties: { sample: share }
+    },
     transportHeader: { type: 'boolean' },
     drainTimeout: duration,
+    drainDelay: duration,
+    readyClusters: { type: 'array', items: name },
     listeners: { type: 'array', minItems: 1, items: listener },
     clusters: { type: 'array', items: cluster }
   }
@@ -112,11 +132,20 @@ export interface ConfigDocument {
   readonly version: 1
   readonly admin?: string
   readonly health?: string
-  readonly accessLog?: boolean
+  readonly accessLog?: boolean | AccessLogDocument
+  readonly tracing?: boolean | { readonly sample?: string }
   readonly transportHeader?: boolean
   readonly drainTimeout?: string
+  readonly drainDelay?: string
+  readonly readyClusters?: readonly string[]
   readonly listeners: readonly ListenerDocument[]
   readonly clusters: readonly ClusterDocument[]
+}
+
+export interface AccessLogDocument {
+  readonly format?: string
+  readonly file?: string
+  readonly sample?: string
 }
 
 export interface ListenerDocument {
@@ -127,7 +156,10 @@ export interface ListenerDocument {
     readonly cluster: string
   }[]
   readonly direction?: 'inbound' | 'outbound'
-  readonly trustForwarded?: boolean
+  readonly trustForwarded?: boolean | readonly string[]
+  readonly forwarded?: boolean
+  readonly via?: boolean
+  readonly normalizePath?: boolean
   readonly mode?: number | string
   readonly group?: string | number
   readonly takeover?: boolean

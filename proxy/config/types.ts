@@ -4,11 +4,27 @@ import type { Address } from './address.ts'
 export interface ProxyConfig {
   readonly admin: Address | undefined
   readonly health: Address | undefined
-  readonly accessLog: boolean
+  /** `undefined`: no access log. */
+  readonly accessLog: AccessLogConfig | undefined
+  /** `undefined`: fields that carry traces are sent on as they come. */
+  readonly tracing: { readonly sample: number } | undefined
   readonly transportHeader: boolean
   readonly drainTimeoutMs: number
+  /** Between the first 503 of /ready and the last accepted connection. */
+  readonly drainDelayMs: number
+  /** Clusters without which the proxy is not ready. */
+  readonly readyClusters: readonly string[]
   readonly listeners: readonly ListenerConfig[]
   readonly clusters: readonly ClusterConfig[]
+}
+
+export interface AccessLogConfig {
+  /** `json`, `common`, `combined`, `shmesh`, or text with `%{NAME}` in it. */
+  readonly format: string
+  /** `undefined`: stdout. */
+  readonly file: string | undefined
+  /** Share of the requests without a failure that is logged: 0 to 1. */
+  readonly sample: number
 }
 
 export interface ListenerConfig {
@@ -16,7 +32,11 @@ export interface ListenerConfig {
   readonly address: Address
   readonly routes: readonly RouteConfig[]
   readonly direction: 'inbound' | 'outbound'
-  readonly trustForwarded: boolean
+  /** Who is believed about whom it speaks for: everybody, nobody, or these networks. */
+  readonly trustForwarded: boolean | readonly string[]
+  readonly forwarded: boolean
+  readonly via: boolean
+  readonly normalizePath: boolean
   readonly mode: number | undefined
   readonly group: string | number | undefined
   readonly takeover: boolean

@@ -44,6 +44,10 @@ const EXPECTATIONS: Readonly<Record<string, string>> = {
   size: 'a size with its unit, such as 64KiB or 64MiB',
   name: 'a name of 1 to 100 characters',
   path: 'a path that starts with /',
+  share: 'a share such as 10% or 0.5%',
+  trust: 'true, false or a list of networks such as ["10.0.0.0/8"]',
+  accessLog: 'true, false or a mapping',
+  tracing: 'true, false or a mapping',
   mode: 'permission bits such as 0o600 or "0600"'
 }
 

@@ -16,6 +16,8 @@ export interface Harness {
   readonly port: number
   /** Log lines at level warn and above. */
   readonly complaints: string[]
+  /** Lines of the access log, where the configuration turns it on. */
+  readonly accessLog: string[]
 }
 
 /** What keeps this process alive; stdin, stdout and stderr are pipes as well, and were there first. */
@@ -67,7 +69,9 @@ export async function startProxy(
   const config = resolveConfig({ version: 1, ...document }, () => 'test')
   const complaints: string[] = []
   const log = pino({ level: 'warn' }, { write: (line) => complaints.push(line) })
-  const proxy = await createProxy(config, { log, accessLog: log })
+  const accessLog: string[] = []
+  const sink = { write: (line: string) => accessLog.push(line) }
+  const proxy = await createProxy(config, { log, accessLog: sink })
   atEnd(t, async () => {
     await proxy.drain()
     await quiet(() => openConnections(proxy.statistics()) === 0)
@@ -79,7 +83,7 @@ export async function startProxy(
     }
   })
   const address = proxy.addresses[0]?.address ?? ''
-  return { proxy, port: Number(/:(\d+)$/.exec(address)?.[1] ?? 0), complaints }
+  return { proxy, port: Number(/:(\d+)$/.exec(address)?.[1] ?? 0), complaints, accessLog }
 }
 
 /** One http:// listener in front of `upstreams`. */

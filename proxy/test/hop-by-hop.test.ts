@@ -69,9 +69,43 @@ test('a trusted client is believed, and appended to', async (t) => {
   assert.match(head, /^X-Forwarded-Host: outer\.test\r$/m)
 })
 
-test('a request gets an id, and keeps the one it has', async (t) => {
-  assert.match(await seen(t, ''), /^X-Request-Id: [0-9a-f-]{36}\r$/m)
-  assert.match(await seen(t, 'x-request-id: mine\r\n'), /^x-request-id: mine\r$/m)
+test('a request gets an id, and keeps the one a trusted client gave it', async (t) => {
+  const generated = /^X-Request-Id: [0-9a-f-]{36}\r$/m
+  assert.match(await seen(t, ''), generated)
+  assert.match(await seen(t, 'x-request-id: mine\r\n'), generated)
+  const trusting = { trustForwarded: true }
+  assert.match(await seen(t, 'x-request-id: mine\r\n', trusting), /^X-Request-Id: mine\r$/m)
+  for (const bad of ['two words', 'x'.repeat(201), '']) {
+    assert.match(await seen(t, `x-request-id: ${bad}\r\n`, trusting), generated, bad)
+  }
+})
+
+test('a client is trusted when its address is in a listed network', async (t) => {
+  const fields = 'X-Forwarded-For: 1.2.3.4\r\n'
+  const near = await seen(t, fields, { trustForwarded: ['10.0.0.0/8', '127.0.0.0/8'] })
+  assert.match(near, /^X-Forwarded-For: 1\.2\.3\.4, 127\.0\.0\.1\r$/m)
+  const far = await seen(t, fields, { trustForwarded: ['10.0.0.0/8', '::1'] })
+  assert.match(far, /^X-Forwarded-For: 127\.0\.0\.1\r$/m)
+})
+
+test('the port a client came to is passed on', async (t) => {
+  assert.match(await seen(t, 'X-Forwarded-Port: 1\r\n'), /^X-Forwarded-Port: [1-9]\d{3,4}\r$/m)
+  const trusting = { trustForwarded: true }
+  const head = await seen(t, 'X-Forwarded-Port: 443\r\n', trusting)
+  assert.match(head, /^X-Forwarded-Port: 443\r$/m)
+})
+
+test('Forwarded and Via are written as configured', async (t) => {
+  const added = await seen(t, 'Forwarded: for=1.2.3.4\r\n', { forwarded: true, via: false })
+  assert.match(added, /^Forwarded: for=127\.0\.0\.1;host=app\.test;proto=http\r$/m)
+  assert.doesNotMatch(added, /^via/im)
+  const appended = await seen(t, 'Forwarded: for=1.2.3.4\r\n', {
+    forwarded: true,
+    trustForwarded: true
+  })
+  assert.match(appended, /^Forwarded: for=1\.2\.3\.4, for=127\.0\.0\.1;host=app\.test;/m)
+  const kept = await seen(t, 'Forwarded: for=1.2.3.4\r\n', { trustForwarded: true })
+  assert.match(kept, /^Forwarded: for=1\.2\.3\.4\r$/m)
 })
 
 test('a request that goes round in circles is ended', async (t) => {

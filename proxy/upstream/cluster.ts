@@ -1,3 +1,4 @@
+import type { ShmSession } from '../../adapter/shmipc/index.ts'
 import type { ClusterConfig } from '../config/types.ts'
 import type { ProxyContext } from '../context.ts'
 import { Endpoint, type EndpointStatistics } from './endpoint.ts'
@@ -17,6 +18,9 @@ export interface Cluster {
    * @param authority the host the request asks for
    */
   pick(tried: readonly Endpoint[], authority: string): Endpoint | undefined
+  /** Whether at least one endpoint can be connected to. */
+  reachable(): Promise<boolean>
+  readonly sessions: readonly ShmSession[]
   statistics(): ClusterStatistics
   close(): void
   destroy(): void
@@ -41,6 +45,15 @@ export class StaticCluster implements Cluster {
       this.#leastBusy((endpoint) => !tried.includes(endpoint)) ??
       this.#leastBusy(() => true)
     )
+  }
+
+  async reachable(): Promise<boolean> {
+    const all = await Promise.all(this.#endpoints.map((endpoint) => endpoint.reachable()))
+    return all.includes(true)
+  }
+
+  get sessions(): readonly ShmSession[] {
+    return this.#endpoints.flatMap((endpoint) => endpoint.sessions)
   }
 
   statistics(): ClusterStatistics {

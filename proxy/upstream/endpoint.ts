@@ -1,4 +1,4 @@
-import { Link, type LinkStatistics } from '../../adapter/shmipc/index.ts'
+import { Link, type LinkStatistics, type ShmSession } from '../../adapter/shmipc/index.ts'
 import type { ClusterConfig, EndpointConfig } from '../config/types.ts'
 import type { ProxyContext } from '../context.ts'
 import type { Watched } from '../deadlines.ts'
@@ -165,6 +165,35 @@ export class Endpoint implements Watched {
     this.close()
     for (const connection of [...this.#open]) connection.destroy()
     this.#link?.destroy()
+  }
+
+  get sessions(): readonly ShmSession[] {
+    return this.#link?.sessions ?? []
+  }
+
+  /** Whether a connection can be had within the connect timeout; one is made when there is none. */
+  reachable(): Promise<boolean> {
+    if (this.#open.size > 0 && this.#failures === 0) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const waiter: Waiter = {
+        connected: (connection) => {
+          this.release(connection, true)
+          clearTimeout(timer)
+          resolve(true)
+        },
+        connectFailed: () => {
+          clearTimeout(timer)
+          resolve(false)
+        }
+      }
+      const timer = setTimeout(() => {
+        this.cancel(waiter)
+        resolve(false)
+      }, this.#limits.connectTimeoutMs)
+      this.inFlight++
+      this.#waiters.push(waiter)
+      this.#connectMore()
+    })
   }
 
   statistics(): EndpointStatistics {

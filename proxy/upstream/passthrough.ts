@@ -1,3 +1,4 @@
+import type { ShmSession } from '../../adapter/shmipc/index.ts'
 import { PASSTHROUGH } from '../config/resolve.ts'
 import type { ClusterConfig } from '../config/types.ts'
 import type { ProxyContext } from '../context.ts'
@@ -26,6 +27,15 @@ export class PassthroughCluster implements Cluster {
     if (port === 0) return undefined
     const key = `${host}:${port}`
     return this.#endpoints.get(key) ?? this.#add(key, host, port)
+  }
+
+  /** There is nothing that could be missing. */
+  reachable(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
+  get sessions(): readonly ShmSession[] {
+    return []
   }
 
   statistics(): ClusterStatistics {
