@@ -75,6 +75,11 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
     if (!force) (app as Partial<Closing>).onClose?.(() => served.leave(true))
   })
 
+  // As Fastify says of its own sockets, and then only: an app that does not listen logs nothing more.
+  app.addHook('onListen', async () => {
+    for (const path of served.paths) app.log.info(`Server listening at shm://${path}`)
+  })
+
   // Begins to end it, and waits for nothing: this kind of hook may take ten seconds only, and
   // others close what they keep open, such as WebSockets. `server.close` waits.
   app.addHook('preClose', async () => {

@@ -35,7 +35,6 @@ export interface Attachment {
 export async function attach(server: Server, options: AttachOptions = {}): Promise<Attachment> {
   const resolved = resolveServerOptions('attach', options)
   const served = new ServedPaths(server, resolved, {
-    info: () => undefined,
     warn: ({ path, reason }, message) => {
       if (reason !== undefined)
         warnOnce('SHMESH_SESSION_REFUSED', `${message} on ${path}: ${reason}`)

@@ -12,6 +12,8 @@ export interface Limits {
   readonly maxChunkOverhead?: number
   /** A decoded body. Default unlimited; else 413. */
   readonly maxBodyBytes?: number
+  /** Whether an HTTP/1.1 request must have a Host (RFC 9112 3.2). Default true; else 400. */
+  readonly requireHost?: boolean
 }
 
 export type ResolvedLimits = Required<Limits>
@@ -23,7 +25,8 @@ export function resolveLimits(limits: Limits = {}): ResolvedLimits {
     maxHeaderCount: positive('maxHeaderCount', limits.maxHeaderCount, 2000),
     maxTargetBytes: positive('maxTargetBytes', limits.maxTargetBytes, maxHeaderBytes),
     maxChunkOverhead: positive('maxChunkOverhead', limits.maxChunkOverhead, 16384),
-    maxBodyBytes: positive('maxBodyBytes', limits.maxBodyBytes, Number.POSITIVE_INFINITY)
+    maxBodyBytes: positive('maxBodyBytes', limits.maxBodyBytes, Number.POSITIVE_INFINITY),
+    requireHost: limits.requireHost ?? true
   }
 }
 

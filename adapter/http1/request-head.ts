@@ -67,7 +67,7 @@ export class RequestHeadParser implements HeadParser<RequestHead> {
   take(): RequestHead {
     const { fields } = this
     const version = this.#version
-    if (fields.host === undefined && version === 1) {
+    if (fields.host === undefined && version === 1 && this.#limits.requireHost) {
       throw new HttpParseError('HTTP_INVALID_HOST', 'an HTTP/1.1 request must have a Host')
     }
     const authority = targetAuthority(this.#method, this.#target)

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { InvalidArgumentError } from '../errors.ts'
 import { parseDuration } from '../options.ts'
 import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
@@ -41,6 +42,15 @@ export interface ServerOptions {
    */
   readonly compat?: boolean
   /**
+   * What `request.socket.remoteAddress`, and with it `request.ip` of Fastify, says of clients on these
+   * paths, an IP address. For code that must have one: `trustProxy` of addresses trusts the proxy as
+   * if it had connected from here, so give `127.0.0.1` only where everybody who may write to the
+   * socket may say whom a request is from.
+   *
+   * @defaultValue undefined, as on every Unix socket: `trustProxy: true` trusts it, addresses do not
+   */
+  readonly remoteAddress?: string
+  /**
    * How long closing waits for requests under way before it destroys their connections.
    *
    * @defaultValue '30s'
@@ -55,6 +65,7 @@ export interface ResolvedServerOptions {
   readonly takeover: boolean
   readonly memory: string | undefined
   readonly compat: boolean
+  readonly remoteAddress: string | undefined
   readonly drainTimeoutMs: number
 }
 
@@ -65,6 +76,7 @@ export const SERVER_OPTIONS: readonly (keyof ServerOptions)[] = [
   'takeover',
   'memory',
   'compat',
+  'remoteAddress',
   'drainTimeout'
 ]
 
@@ -87,8 +99,12 @@ export function resolveServerOptions(
   if (given.length === 0) throw new InvalidArgumentError('path', 'one path at least', '[]')
   const paths = given.map((path) => parseShmAddress('path', path as string))
   const { mode, group, takeover = false, memory, compat = false, drainTimeout = '30s' } = options
+  const { remoteAddress } = options
   checkBoolean('takeover', takeover)
   checkBoolean('compat', compat)
+  if (remoteAddress !== undefined && isIP(String(remoteAddress)) === 0) {
+    throw new InvalidArgumentError('remoteAddress', 'an IP address', remoteAddress)
+  }
   return {
     paths,
     mode,
@@ -96,6 +112,7 @@ export function resolveServerOptions(
     takeover,
     memory,
     compat,
+    remoteAddress,
     drainTimeoutMs: parseDuration('drainTimeout', drainTimeout)
   }
 }

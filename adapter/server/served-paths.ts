@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { HttpConnections, ServerConnections } from '../http1/index.ts'
 import {
   listen,
@@ -11,9 +12,8 @@ import type { ResolvedServerOptions } from './options.ts'
 /** A client that is stopped must not keep a server from closing, ms. */
 const LEAVE_MS = 1000
 
-/** Where it says what happens. */
+/** Where it says what is not as it should be. */
 export interface ServerLog {
-  info(message: string): void
   warn(details: { readonly path: string; readonly reason?: string }, message: string): void
 }
 
@@ -112,14 +112,18 @@ export class ServedPaths {
 
   #serve(listener: ShmListener): void {
     const { path, transport } = listener
-    listener.on('stream', (stream) =>
-      (this.#options.compat ? this.#borrowed : this.#own).add(stream)
-    )
-    listener.on('connection', (socket) => this.#borrowed.add(socket))
+    const streams = this.#options.compat ? this.#borrowed : this.#own
+    listener.on('stream', (stream) => streams.add(this.#addressed(stream)))
+    listener.on('connection', (socket) => this.#borrowed.add(this.#addressed(socket)))
     listener.on('refused', (reason) => this.#log.warn({ path, reason }, 'session refused'))
-    this.#log.info(`Server listening at shm://${path}`)
     if (transport === 'shm') return
     this.#log.warn({ path }, `shm://${path} is served by ordinary sockets`)
+  }
+
+  #addressed<T extends Duplex>(connection: T): T {
+    const { remoteAddress: value } = this.#options
+    if (value !== undefined) Object.defineProperty(connection, 'remoteAddress', { value })
+    return connection
   }
 }
 

@@ -23,38 +23,43 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   readonly remoteFamily: undefined
   readonly encrypted: undefined
 
-  /** @internal */
-  readonly channel: Channel
+  // Private, so that `console.log(request)` does not show all of the session's memory.
+  readonly #channel: Channel
   #leaseTaker: LeaseTaker | undefined
   #referenced = true
 
   /** @internal Streams are made by sessions. */
   constructor(session: ShmSession, id: number) {
     super({ allowHalfOpen: true, decodeStrings: false, highWaterMark: 64 * 1024 })
-    this.channel = new Channel(session, id, this, this)
+    this.#channel = new Channel(session, id, this, this)
+  }
+
+  /** @internal */
+  get channel(): Channel {
+    return this.#channel
   }
 
   get id(): number {
-    return this.channel.id
+    return this.#channel.id
   }
 
   get session(): ShmSession {
-    return this.channel.session
+    return this.#channel.session
   }
 
   /** As `net.Socket`'s. */
   get bytesRead(): number {
-    return this.channel.bytesRead
+    return this.#channel.bytesRead
   }
 
   /** As `net.Socket`'s, but without what still waits to be sent. */
   get bytesWritten(): number {
-    return this.channel.bytesWritten
+    return this.#channel.bytesWritten
   }
 
   /** Bytes of this stream, both directions, that travelled by the session's socket. */
   get fallbackBytes(): number {
-    return this.channel.fallbackBytes
+    return this.#channel.fallbackBytes
   }
 
   /**
@@ -95,21 +100,21 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
    */
   takeOver(owner: ChannelOwner): Channel {
     const read: unknown = this.readableLength > 0 ? this.read() : null
-    this.channel.owner = owner
+    this.#channel.owner = owner
     // Whoever owns it is told by `onClose`.
     this.on('error', NOTHING)
     if (Buffer.isBuffer(read)) owner.onBytes(read, undefined)
-    this.channel.resume()
-    return this.channel
+    this.#channel.resume()
+    return this.#channel
   }
 
   /** Ends `takeOver`: an ordinary stream again, which reads `rest` first. */
   giveBack(rest?: Buffer): void {
-    this.channel.owner = this
+    this.#channel.owner = this
     this.off('error', NOTHING)
     if (rest !== undefined && rest.length > 0) this.unshift(rest)
-    if (this.channel.ended) this.onEnd()
-    else this.channel.resume()
+    if (this.#channel.ended) this.onEnd()
+    else this.#channel.resume()
   }
 
   override write(chunk: unknown, callback?: Done): boolean
@@ -145,7 +150,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
     }
     // With an encoding set it is decoded at once.
     const owned = lease === undefined || this.readableEncoding !== null
-    if (!this.push(owned ? chunk : Buffer.from(chunk))) this.channel.pause()
+    if (!this.push(owned ? chunk : Buffer.from(chunk))) this.#channel.pause()
   }
 
   /** @internal */
@@ -155,7 +160,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   onEnd(): void {
     this.push(null)
     // shmipc has no half-close: its peer will not read either.
-    if (this.channel.finished && !this.writableEnded) this.end()
+    if (this.#channel.finished && !this.writableEnded) this.end()
   }
 
   /** @internal */
@@ -163,18 +168,18 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
 
   /** @internal */
   fail(error: Error): void {
-    if (this.channel.owner !== this) this.destroy(error)
+    if (this.#channel.owner !== this) this.destroy(error)
     // Not before those who were told 'readable' could read.
     else process.nextTick(() => this.destroy(error))
   }
 
   /** @internal */
   failWrites(error: Error): void {
-    if (this.channel.owner !== this) this.destroy(error)
+    if (this.#channel.owner !== this) this.destroy(error)
   }
 
   override _read(): void {
-    this.channel.resume()
+    this.#channel.resume()
   }
 
   override _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
@@ -193,11 +198,11 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   }
 
   override _final(done: Done): void {
-    this.channel.finish(done)
+    this.#channel.finish(done)
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    this.channel.shut(error ?? undefined)
+    this.#channel.shut(error ?? undefined)
     this.unref()
     done(error)
   }

@@ -69,6 +69,29 @@ test('connections are counted, and closed with the others', async (t) => {
   await server.call('clean')
 })
 
+test('a socket has the timeout a listener gives it', async (t) => {
+  const s = await scene(t)
+  const server = await start(s)
+  await server.call('start', { path: s.path }, false)
+  await assert.rejects(get(s, '/quiet'), { code: 'UND_ERR_SOCKET' })
+  assert.equal(await server.call('quiet'), 1)
+  await server.call('closeAttachment')
+  await server.call('clean')
+})
+
+for (const remoteAddress of [undefined, '127.0.0.1', 'fd00::7']) {
+  test(`the address of clients, when ${remoteAddress} is chosen`, async (t) => {
+    const s = await scene(t)
+    const server = await start(s)
+    const chosen = remoteAddress === undefined ? {} : { remoteAddress }
+    await server.call('start', { path: s.path, ...chosen }, false)
+    assert.equal((await get(s, '/address')).text, String(remoteAddress))
+    assert.equal((await plainGet(s.path, '/address')).body, String(remoteAddress))
+    await server.call('closeAttachment')
+    await server.call('clean')
+  })
+}
+
 test('what cannot be served leaves the server as it was', async (t) => {
   const s = await scene(t)
   const server = createServer()
@@ -79,6 +102,10 @@ test('what cannot be served leaves the server as it was', async (t) => {
   await assert.rejects(attach(server, { pth: '/x' } as never), {
     code: 'SHM_ERR_INVALID_ARG',
     message: /attach .*pth/
+  })
+  await assert.rejects(attach(server, { remoteAddress: 'localhost' }), {
+    code: 'SHM_ERR_INVALID_ARG',
+    message: /remoteAddress .*IP address/
   })
   assert.equal(server.close, close)
 })

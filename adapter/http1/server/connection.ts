@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Server } from 'node:http'
+import { METHODS, type Server } from 'node:http'
 import { HttpParseError } from '../errors.ts'
 import type { Headers, RequestHead } from '../message.ts'
 import { RequestReader } from '../request-reader.ts'
@@ -9,9 +9,12 @@ import { dispatch, publishFinish } from './dispatch.ts'
 import { PendingInput } from './pending-input.ts'
 import { type RequestHost, WireRequest } from './request.ts'
 import { type ResponseHost, WireResponse } from './response.ts'
-import { limitsOf, rejectsBodies } from './server-options.ts'
+import { allowsHalfOpen, limitsOf, rejectsBodies } from './server-options.ts'
 import { isUpgrade, upgrade } from './upgrade.ts'
 import type { WireStream } from './wire-stream.ts'
+
+/** What the parser of node:http knows: an app is not asked for others. */
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 /** Bytes of a body nobody reads that are dropped before the connection is closed instead. */
 const MAX_DISCARDED_BYTES = 16 * 1024 * 1024
@@ -81,6 +84,9 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   start(): void {
     // Bytes that come during the call wait for what it returns.
     this.#wire = this.stream.takeOver(this)
+    Object.assign(this.stream, {
+      setTimeout: (ms: number, action?: () => void) => this.#setSocketTimeout(ms, action)
+    })
     this.#pending.start(this.#wire)
     this.#proceed()
   }
@@ -100,6 +106,13 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   setTimeout(ms: number): void {
     this.timeoutMs = ms
+  }
+
+  /** `request.socket.setTimeout`. */
+  #setSocketTimeout(ms: number, action: (() => void) | undefined): WireStream {
+    this.timeoutMs = ms
+    if (action !== undefined) this.stream.once('timeout', action)
+    return this.stream
   }
 
   /** Ends the connection when it is idle, else after the response under way. */
@@ -122,17 +135,20 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     }
   }
 
-  /** Nothing has moved for as long as `timeout` says. As a socket of node:http. */
+  /**
+   * Nothing has moved for as long as `timeout` says. As in node:http listeners of request, response
+   * or server keep the connection, those of the socket only hear of it.
+   */
   onQuiet(): void {
     const { server, stream } = this
     const request = this.#request
-    const told = [
+    const kept = [
       request?.complete === false && request.emit('timeout', stream),
       this.#response?.emit('timeout', stream) === true,
-      server.emit('timeout', stream),
-      stream.emit('timeout')
+      server.emit('timeout', stream)
     ]
-    if (!told.includes(true)) stream.destroy()
+    if (!kept.includes(true)) stream.destroy()
+    stream.emit('timeout')
   }
 
   onBytes(chunk: Buffer, lease: Lease | undefined): void {
@@ -145,8 +161,10 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     this.#peerEnded = true
     if (this.#failed) return
     if (this.#busy) {
+      // For node:http a client that sends no more has gone: `request.signal` aborts.
+      if (!allowsHalfOpen(this.server)) this.#abandon()
       // Its last request, unless others wait behind it.
-      if (this.#response !== undefined && this.#pending.empty) {
+      else if (this.#response !== undefined && this.#pending.empty) {
         this.#response.shouldKeepAlive = false
       }
       return
@@ -274,6 +292,9 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   }
 
   #onHead(head: RequestHead): void {
+    if (!KNOWN_METHODS.has(head.method)) {
+      throw new HttpParseError('HTTP_INVALID_METHOD', `node:http knows no method ${head.method}`)
+    }
     if (isUpgrade(this.server, head)) {
       this.#upgrade = head
       return
@@ -336,6 +357,14 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
       this.#context.runInAsyncScope(this.#pending.resume, this.#pending)
     }
     if (this.#peerEnded && !this.#busy) this.onEnd()
+  }
+
+  /** What has been answered still arrives; what has not been is aborted. */
+  #abandon(): void {
+    this.#pending.clear()
+    const response = this.#response as (WireResponse & { _last: boolean }) | undefined
+    if (response?.finished === true) response._last = true
+    else this.#closeSoon()
   }
 
   /** As `destroySoon` of a socket: what was written arrives, what still comes is not read. */

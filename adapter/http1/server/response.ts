@@ -1,6 +1,7 @@
 import { ServerResponse } from 'node:http'
 import { InvalidArgumentError } from '../../errors.ts'
 import { isFieldValue, isToken } from '../characters.ts'
+import { abortedError } from './client-error.ts'
 import type { WireRequest } from './request.ts'
 import type { WireStream } from './wire-stream.ts'
 
@@ -25,6 +26,15 @@ export interface ResponseHost {
   setTimeout(ms: number): void
 }
 
+/** What `send` is given, and who is told when it has left. */
+interface Piece {
+  readonly before: string
+  readonly body: Buffer | string
+  readonly encoding: BufferEncoding
+  readonly after: string
+  readonly callback: Callback | undefined
+}
+
 /**
  * A response written to a wire. Status line, fields and framing are those of node:http, by its own
  * code; head and body leave together, without a copy in between.
@@ -33,6 +43,11 @@ export class WireResponse extends ServerResponse<WireRequest> {
   /** Undefined once the response is over. */
   #host: ResponseHost | undefined
   #needDrain = false
+  /**
+   * Head and first chunk of a response that goes on. They leave at the end of the turn, as in
+   * node:http: when it breaks before, the client sees no response instead of half of one.
+   */
+  #first: Piece | undefined
   /** Bytes of the body so far, for `strictContentLength`. */
   #bodyBytes = 0
 
@@ -57,14 +72,19 @@ export class WireResponse extends ServerResponse<WireRequest> {
       return super.write(chunk, encoding as BufferEncoding, callback as Callback)
     }
     if (this.strictContentLength) this.#countStrictly(lengthOf(body, encoding), false)
-    let before = this.#unsentHeader()
+    this.#flushFirst()
+    const head = this.#unsentHeader()
+    let before = head
     let after = ''
     if (message.chunkedEncoding && body.length > 0) {
       before += `${lengthOf(body, encoding).toString(16)}\r\n`
       after = '\r\n'
     }
-    const room = host.send(before, body, encoding ?? 'utf8', after)
-    if (typeof callback === 'function') host.afterDrain(callback)
+    const piece = { before, body, encoding: encoding ?? 'utf8', after, callback }
+    if (head === '') return this.#sendPiece(host, piece)
+    this.#first = piece
+    process.nextTick(endTurn, this)
+    const room = body.length < host.stream.writableHighWaterMark
     if (!room) this.#needDrain = true
     return room
   }
@@ -89,6 +109,7 @@ export class WireResponse extends ServerResponse<WireRequest> {
     }
     if (this.strictContentLength) this.#countStrictly(lengthOf(body, encoding), true)
     if (typeof callback === 'function') this.once('finish', callback)
+    this.#flushFirst()
     let before = this.#unsentHeader()
     let after = ''
     if (hasBody && message.chunkedEncoding) {
@@ -172,8 +193,31 @@ export class WireResponse extends ServerResponse<WireRequest> {
   ): boolean {
     const host = this.#host
     if (host === undefined || host.stream.destroyed) return false
+    this.#flushFirst()
     const room = host.send(before, data, encoding ?? 'utf8', '')
     if (typeof callback === 'function') host.afterDrain(callback)
+    return room
+  }
+
+  #flushFirst(): void {
+    const first = this.#first
+    if (first === undefined) return
+    this.#first = undefined
+    const host = this.#host
+    if (host === undefined || host.stream.destroyed) first.callback?.(abortedError())
+    else this.#sendPiece(host, first)
+  }
+
+  /** @internal The turn in which the first chunk was written is over. */
+  onTurnEnd(): void {
+    this.#flushFirst()
+    if (this.#host?.writableLength === 0) this.onDrain()
+  }
+
+  #sendPiece(host: ResponseHost, { before, body, encoding, after, callback }: Piece): boolean {
+    const room = host.send(before, body, encoding, after)
+    if (typeof callback === 'function') host.afterDrain(callback)
+    if (!room) this.#needDrain = true
     return room
   }
 
@@ -210,7 +254,7 @@ export class WireResponse extends ServerResponse<WireRequest> {
       writableLength: {
         configurable: true,
         get(this: WireResponse) {
-          return this.#host?.writableLength ?? 0
+          return (this.#host?.writableLength ?? 0) + (this.#first?.body.length ?? 0)
         }
       },
       writableFinished: {
@@ -221,6 +265,11 @@ export class WireResponse extends ServerResponse<WireRequest> {
       }
     })
   }
+}
+
+// Not a closure: it runs for every response that is streamed.
+function endTurn(response: WireResponse): void {
+  response.onTurnEnd()
 }
 
 /** Of `ServerResponse`, as node:http uses it. */

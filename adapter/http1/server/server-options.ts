@@ -6,6 +6,8 @@ interface Options extends Server {
   readonly maxHeaderSize?: number | undefined
   readonly rejectNonStandardBodyWrites?: boolean
   readonly joinDuplicateHeaders?: boolean
+  readonly requireHostHeader?: boolean
+  readonly httpAllowHalfOpen?: boolean
   readonly keepAliveTimeoutBuffer?: number
 }
 
@@ -15,8 +17,14 @@ const KEEP_ALIVE_MARGIN_MS = 1000
 export function limitsOf(server: Server): Limits {
   return {
     maxHeaderBytes: (server as Options).maxHeaderSize || maxHeaderSize,
-    maxHeaderCount: server.maxHeadersCount || 2000
+    maxHeaderCount: server.maxHeadersCount || 2000,
+    requireHost: (server as Options).requireHostHeader !== false
   }
+}
+
+/** Whether a client that has half-closed is still answered. */
+export function allowsHalfOpen(server: Server): boolean {
+  return (server as Options).httpAllowHalfOpen === true
 }
 
 export function rejectsBodies(server: Server): boolean {

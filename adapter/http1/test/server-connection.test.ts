@@ -109,9 +109,10 @@ test('maxRequestsPerSocket, keep-alive and the last response', async (t) => {
   assert.equal(dropped, 1)
 })
 
-test('a client that half-closes is answered, then closed', async (t) => {
+test('httpAllowHalfOpen: a client that half-closes is answered, then closed', async (t) => {
   const scene = new ServerScene(t)
   const { server } = scene
+  Object.assign(server, { httpAllowHalfOpen: true })
   const responses: ServerResponse[] = []
   server.on('request', (_request, response) => responses.push(response))
   const stream = scene.connect()

@@ -1,0 +1,110 @@
+/** What code may rely on though no RFC says it: the same through our codec as through node:http's. */
+import assert from 'node:assert/strict'
+import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http'
+import { type TestContext, test } from 'node:test'
+import { ServerScene, settled } from './server-scene.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+/** What both codecs answer to `bytes`, and which errors they tell `clientError` of. */
+async function both(
+  t: TestContext,
+  bytes: string,
+  options: ServerOptions = {},
+  listener = (_request: IncomingMessage, response: ServerResponse): void => {
+    response.end('answered')
+  }
+): Promise<string[]> {
+  const seen = []
+  for (const codec of ['own', 'node'] as const) {
+    const scene = new ServerScene(t, codec, options)
+    scene.server.on('request', listener)
+    scene.server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      seen.push(error.code ?? '')
+      socket.destroy()
+    })
+    const { output } = await scene.exchange(bytes)
+    seen.push(/^HTTP\/1.1 (\d+)/.exec(output)?.[1] ?? output)
+  }
+  return seen
+}
+
+test('a method node:http does not know is refused', async (t) => {
+  const bytes = GET.replace('GET', 'UNKNOWN')
+  assert.deepEqual(await both(t, bytes), ['HPE_INVALID_METHOD', '', 'HPE_INVALID_METHOD', ''])
+  assert.deepEqual(await both(t, GET.replace('GET', 'M-SEARCH')), ['200', '200'])
+})
+
+test('requireHostHeader: false', async (t) => {
+  const bytes = 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n'
+  assert.deepEqual(await both(t, bytes, { requireHostHeader: false }), ['200', '200'])
+  const [error, nothing, refused] = await both(t, bytes)
+  assert.deepEqual([error, nothing, refused], ['HPE_INVALID_HEADER_TOKEN', '', '400'])
+})
+
+test('a response that breaks in the turn of its first chunk is none', async (t) => {
+  const breaks = (_request: IncomingMessage, response: ServerResponse) => {
+    response.write('part')
+    response.destroy()
+  }
+  assert.deepEqual(await both(t, GET, {}, breaks), ['', ''])
+})
+
+test('a first chunk waits for the end of the turn, in front of what follows', async (t) => {
+  const scene = new ServerScene(t)
+  const told: string[] = []
+  let response: ServerResponse | undefined
+  scene.server.on('request', (_request, made) => {
+    response = made
+    made.once('drain', () => told.push('drain'))
+    told.push(`room: ${made.write('a'.repeat(100_000), () => told.push('written'))}`)
+    told.push(`waiting: ${made.writableLength}`)
+  })
+  const stream = await scene.exchange(GET)
+  assert.deepEqual(told, ['room: false', 'waiting: 100000', 'drain', 'written'])
+  response!.end('b')
+  await settled()
+  assert.match(stream.output, /a\r\n1\r\nb\r\n0\r\n\r\n$/)
+})
+
+test('a write is told when its response broke before it left', async (t) => {
+  const scene = new ServerScene(t)
+  const told: unknown[] = []
+  scene.server.on('request', (_request, response) => {
+    response.write('part', (error) => told.push((error as NodeJS.ErrnoException | null)?.code))
+    response.destroy()
+  })
+  await scene.exchange(GET)
+  assert.deepEqual(told, ['ECONNRESET'])
+})
+
+test('a client that half-closes has gone, unless the server says otherwise', async (t) => {
+  const scene = new ServerScene(t)
+  const told: string[] = []
+  const responses: ServerResponse[] = []
+  scene.server.on('request', (request, response) => {
+    responses.push(response)
+    request.once('aborted', () => told.push('aborted'))
+    response.once('close', () => told.push(`closed: ${response.writableFinished}`))
+  })
+  const waiting = await scene.exchange(GET)
+  waiting.finish()
+  await settled()
+  assert.deepEqual(told.splice(0), ['aborted', 'closed: false'])
+  assert.ok(waiting.destroyed)
+  assert.equal(waiting.output, '')
+
+  // What was answered before arrives all the same.
+  const slow = scene.connect()
+  slow.stall()
+  slow.deliver(GET)
+  await settled()
+  responses[1]!.end('answer')
+  slow.finish()
+  await settled()
+  slow.unstall()
+  await settled()
+  assert.match(slow.output, /answer$/)
+  assert.deepEqual(told, ['closed: true'])
+  assert.ok(slow.destroyed)
+})
