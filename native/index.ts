@@ -55,6 +55,16 @@ export interface NativeSession {
   sendHeld(stream: number, status: 0 | 5, count: number): boolean
   /** Allocates, copies, publishes. Returns the bytes taken, fewer when slices are short. */
   write(stream: number, bytes: Uint8Array, offset: number, length: number): number
+  /**
+   * `write` of one slice: `head` as latin1 and `body` behind it, a string as UTF-8. `room` is at
+   * least their bytes and one. 0: no slice holds as much, or the ring is full.
+   */
+  writeText(
+    stream: number,
+    head: string,
+    body: string | Uint8Array | undefined,
+    room: number
+  ): number
   /** Publishes an event without slices. False: the ring is full. */
   signal(stream: number, status: number, value: number): boolean
   /**

@@ -13,6 +13,8 @@ const FALLBACK_AFTER_MS = 10
 /** Encodings of which `Buffer.byteLength` counts characters that decode to nothing. */
 const GUESSED_LENGTH = /^(hex|base64)/i
 
+const IS_UTF8 = /^utf-?8$/i
+
 /** What the smallest slices between two shmesh ends hold: it never comes in two. */
 const ONE_SLICE_BYTES = 4096
 
@@ -199,23 +201,18 @@ export class ChannelWriter {
     after: string
   ): boolean {
     const isText = typeof body === 'string'
+    // No character takes more, in any encoding but those a string of which is longer than its bytes.
+    const room = before.length + (isText ? 3 * body.length : (body?.length ?? 0)) + after.length + 1
+    if (room <= ONE_SLICE_BYTES && this.#session.peer === 'shmesh') {
+      const taken = this.#writeText(before, body, encoding, after, room)
+      if (taken !== undefined) return taken
+    }
     const bodyBytes =
       body === undefined ? 0 : isText ? Buffer.byteLength(body, encoding) : body.length
     const bytes = before.length + bodyBytes + after.length
     if (bytes === 0) return true
     if (bytes > MAX_MESSAGE_BYTES) return false
     const { native, spans, memory } = this.#session
-    // One slice holds it, so it is all or nothing. A plain peer's slices may be smaller.
-    if (
-      typeof body === 'object' &&
-      bytes === bodyBytes &&
-      bytes <= ONE_SLICE_BYTES &&
-      this.#session.peer === 'shmesh'
-    ) {
-      if (native.write(this.#id, body, 0, bytes) === 0) return false
-      this.#sent(bytes)
-      return true
-    }
     // Shared by two slices it would be: the general way does that. What is not sent is taken back
     // by the next allocation.
     if (native.allocate(bytes) !== 1 || spans[1] !== bytes) return false
@@ -225,6 +222,35 @@ export class ChannelWriter {
     else if (body !== undefined) at += body.copy(memory, at)
     if (after !== '') memory.write(after, at, 'latin1')
     if (!native.send(this.#id)) return false
+    this.#sent(bytes)
+    return true
+  }
+
+  /**
+   * What surely fits one slice, by one call: it is all or nothing.
+   *
+   * @returns undefined when it must be done the general way
+   */
+  #writeText(
+    before: string,
+    body: Buffer | string | undefined,
+    encoding: BufferEncoding,
+    after: string,
+    room: number
+  ): boolean | undefined {
+    let head = before
+    let rest = body
+    if (after !== '') {
+      if (body !== undefined) return undefined
+      head += after
+    } else if (typeof body === 'string' && !IS_UTF8.test(encoding)) {
+      if (encoding !== 'latin1') return undefined
+      head += body
+      rest = undefined
+    }
+    if (room === 1) return true
+    const bytes = this.#session.native.writeText(this.#id, head, rest, room)
+    if (bytes === 0) return false
     this.#sent(bytes)
     return true
   }

@@ -93,6 +93,44 @@ napi_value SessionObject::Write(const MessageCall& call) {
   return call.Number(covered);
 }
 
+// writeText(stream, head, body, room): publishes one slice with `head` as latin1 and `body` behind it: a
+// string as UTF-8, or bytes, or nothing. `room` bytes hold both and the zero that ends a string. Returns
+// the bytes taken; 0 when there is no slice or the ring is full.
+napi_value SessionObject::WriteText(const MessageCall& call) {
+  if (!session_) return call.Number(0);
+  const std::uint32_t room = call.Word(3);
+  Clock();
+  Abandon();
+  const std::int64_t covered = session_->Allocate(room, spans_);
+  if (covered < 0) {
+    Corrupt();
+    return call.Number(0);
+  }
+  if (covered != room || spans_.size() != 1) {
+    Abandon();
+    return call.Number(0);
+  }
+  auto* to = reinterpret_cast<char*>(session_->parts().buffers->bytes().data() + spans_[0].payload());
+  const napi_env env = call.env();
+  std::size_t used = 0;
+  napi_get_value_string_latin1(env, call[1], to, room, &used);
+  std::size_t more = 0;
+  // No string: then it is bytes, or nothing.
+  if (napi_get_value_string_utf8(env, call[2], to + used, room - used, &more) != napi_ok) {
+    void* data = nullptr;
+    napi_get_typedarray_info(env, call[2], nullptr, &more, &data, nullptr, nullptr);
+    more = std::min(more, room - used);
+    if (more > 0) std::memcpy(to + used, data, more);
+  }
+  spans_[0].bytes = static_cast<std::uint32_t>(used + more);
+  const bool sent = session_->Send(call.Word(0), spans_);
+  if (sent) spans_.clear();
+  Abandon();
+  if (!sent) return call.Number(0);
+  Published();
+  return call.Number(static_cast<std::int64_t>(used + more));
+}
+
 // signal(stream, status, value): false when the ring is full.
 napi_value SessionObject::Signal(const MessageCall& call) {
   if (!session_) return call.Boolean(true);

@@ -35,6 +35,7 @@ Napi::Object SessionObject::Wrap(Napi::Env env, std::unique_ptr<Session> session
   DefineMessageCall<SessionObject, &SessionObject::Hold>(object, self, "hold");
   DefineMessageCall<SessionObject, &SessionObject::SendHeld>(object, self, "sendHeld");
   DefineMessageCall<SessionObject, &SessionObject::Write>(object, self, "write");
+  DefineMessageCall<SessionObject, &SessionObject::WriteText>(object, self, "writeText");
   DefineMessageCall<SessionObject, &SessionObject::Signal>(object, self, "signal");
   DefineMessageCall<SessionObject, &SessionObject::Release>(object, self, "release");
   DefineMessageCall<SessionObject, &SessionObject::ReleaseAll>(object, self, "releaseAll");

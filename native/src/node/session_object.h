@@ -51,6 +51,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   napi_value Hold(const MessageCall& call);
   napi_value SendHeld(const MessageCall& call);
   napi_value Write(const MessageCall& call);
+  napi_value WriteText(const MessageCall& call);
   napi_value Signal(const MessageCall& call);
   napi_value Release(const MessageCall& call);
   napi_value ReleaseAll(const MessageCall& call);
