@@ -33,10 +33,14 @@ const PROGRAMS: Readonly<Partial<Record<Chain, string>>> = {
 const SERVER_DIRECTORY = '/usr/sbin'
 const CONFIGURATIONS = new URL('../../../load-tests/sidecar/peers/', import.meta.url)
 
+export function programFile(program: string): string | undefined {
+  return findProgram(program, SERVER_DIRECTORY)
+}
+
 export function availableChains(shm: boolean): Chain[] {
   return CHAINS.filter((chain) => {
     const program = PROGRAMS[chain]
-    if (program !== undefined) return findProgram(program, SERVER_DIRECTORY) !== undefined
+    if (program !== undefined) return programFile(program) !== undefined
     return shm || !chain.startsWith('shmesh-shm')
   })
 }
@@ -45,7 +49,7 @@ export function availableChains(shm: boolean): Chain[] {
 export function missingPrograms(): string[] {
   const wanted = [...new Set(Object.values(PROGRAMS)), 'wrk']
   return wanted
-    .filter((program) => findProgram(program, SERVER_DIRECTORY) === undefined)
+    .filter((program) => programFile(program) === undefined)
     .map(
       (program) => `${program} is not installed: its rows are left out (apt-get install ${program})`
     )
@@ -89,7 +93,7 @@ async function startPeer(
     program === 'nginx'
       ? ['-p', directory, '-e', 'stderr', '-c', configuration]
       : ['-db', '-q', '-f', configuration]
-  const proxy = workspace.startProgram(chain, findProgram(program, SERVER_DIRECTORY)!, args)
+  const proxy = workspace.startProgram(chain, programFile(program)!, args)
   while (!(await answers(port))) proxy.usage()
   return { proxy, origin: originOf(port) }
 }

@@ -4,11 +4,13 @@ import { parseArgs } from 'node:util'
 import { sharedMemory } from '../../adapter/index.ts'
 import { Progress } from '../demo/progress.ts'
 import { Workspace } from '../demo/workspace.ts'
-import { describeMachine } from '../transport/report.ts'
-import { availableChains, missingPrograms, startChain } from './chains.ts'
+import { availableChains, missingPrograms, programFile, startChain } from './chains.ts'
+import { formatRegressions, type Results, readResults, regressions } from './history.ts'
 import { judge, type Verdict } from './judge.ts'
+import { machineFacts } from './machine.ts'
 import { Bench, type Measurement } from './measure.ts'
 import { cellTitle, chainsOf, type Extent, type Plan, planOf } from './plan.ts'
+import { drawPlots } from './plots.ts'
 import { describePlan, formatResults, formatVerdicts, summarize } from './report.ts'
 
 const HELP = `npm run load-test [-- --quick | --full] [-- --only TEXT]
@@ -18,8 +20,8 @@ const HELP = `npm run load-test [-- --quick | --full] [-- --only TEXT]
   --only TEXT  cells whose title contains TEXT, as "GET 1 MiB x 16"
 
 A Fastify app alone, behind nginx, HAProxy, @fastify/http-proxy and shmesh, each chain with processes
-of its own. The chains take turns, round by round. Writes load-tests/results/sidecar.{json,md} unless
---quick or --only is given.
+of its own. The chains take turns, round by round. Writes load-tests/results/sidecar-nodeNN.{json,md}
+and plots unless --quick or --only is given, and names what costs more than in the results there.
 `
 const RESULTS = new URL('../../../load-tests/results/', import.meta.url)
 
@@ -43,25 +45,36 @@ async function run(extent: Extent, only: string | undefined): Promise<number> {
   const progress = new Progress()
   if (reason !== undefined) progress.print(`without shared memory: ${reason}`)
   for (const line of missingPrograms()) progress.print(line)
-  const whole = planOf(extent, availableChains(reason === undefined))
+  const whole = planOf(
+    extent,
+    availableChains(reason === undefined),
+    programFile('wrk') !== undefined
+  )
   const cells = whole.cells.filter((cell) => only === undefined || cellTitle(cell).includes(only))
   const plan = { ...whole, cells }
+  const machine = machineFacts()
   const workspace = new Workspace()
   try {
-    const { measurements, errors } = await measureAll(plan, workspace, progress)
+    const { measurements, errors, idleSessions } = await measureAll(plan, workspace, progress)
     const problems = await workspace.stop()
     progress.clear()
-    const verdicts = judge(measurements)
+    const verdicts = judge(measurements, idleSessions)
+    const file = resultsFile('json')
+    const previous = readResults(file)
     const text = [
-      `${describeMachine()}; ${describePlan(plan)}`,
+      `${machine}; ${describePlan(plan)}`,
       formatResults(measurements),
       formatVerdicts(verdicts),
-      summarize(verdicts)
+      summarize(verdicts),
+      ...(previous === undefined
+        ? []
+        : [formatRegressions(regressions(previous.measurements, measurements))])
     ].join('\n\n')
     process.stdout.write(`${text}\n`)
     for (const problem of problems) process.stdout.write(`${problem}\n`)
     if (errors > 0) process.stdout.write(`${errors} answers were wrong or missing\n`)
-    if (extent !== 'quick' && only === undefined) save(plan, measurements, verdicts, text)
+    if (extent !== 'quick' && only === undefined)
+      save({ machine, ...plan, cells: undefined, verdicts, measurements }, text)
     return problems.length + errors === 0 ? 0 : 1
   } finally {
     progress.clear()
@@ -72,6 +85,7 @@ async function run(extent: Extent, only: string | undefined): Promise<number> {
 async function measureAll(plan: Plan, workspace: Workspace, progress: Progress) {
   const chains = await Promise.all(chainsOf(plan).map((chain) => startChain(workspace, chain)))
   const bench = new Bench(chains, workspace.start('autocannon', './driver.js', []))
+  const idleSessions = await bench.idleSessions()
   let errors = await bench.warmUp(plan, progress)
   const measurements: Measurement[] = []
   for (const [index, cell] of plan.cells.entries()) {
@@ -83,18 +97,25 @@ async function measureAll(plan: Plan, workspace: Workspace, progress: Progress) 
     progress.step(title)
   }
   for (const { rounds } of measurements) for (const round of rounds) errors += round.errors
-  return { measurements, errors }
+  return { measurements, errors, idleSessions }
 }
 
-function save(
-  plan: Plan,
-  measurements: readonly Measurement[],
-  verdicts: readonly Verdict[],
-  text: string
-): void {
+interface Saved extends Results, Omit<Plan, 'cells'> {
+  readonly cells: undefined
+  readonly verdicts: readonly Verdict[]
+}
+
+function save(results: Saved, text: string): void {
   mkdirSync(RESULTS, { recursive: true })
-  const { rounds, roundMs, extent } = plan
-  const json = { machine: describeMachine(), extent, rounds, roundMs, verdicts, measurements }
-  writeFileSync(new URL('sidecar.json', RESULTS), `${JSON.stringify(json)}\n`)
-  writeFileSync(new URL('sidecar.md', RESULTS), `# What a sidecar costs\n\n${text}\n`)
+  writeFileSync(resultsFile('json'), `${JSON.stringify(results)}\n`)
+  writeFileSync(resultsFile('md'), `# What a sidecar costs\n\n${text}\n`)
+  for (const [name, svg] of drawPlots(results.measurements)) {
+    writeFileSync(resultsFile('svg', `-${name}`), svg)
+  }
+}
+
+/** Results of different Nodes are kept beside each other. */
+function resultsFile(extension: string, part = ''): URL {
+  const [major] = process.versions.node.split('.')
+  return new URL(`sidecar-node${major}${part}.${extension}`, RESULTS)
 }

@@ -1,7 +1,17 @@
 /** What is aimed at, and whether it was met. */
 import type { Method } from '../demo/cells.ts'
+import { median } from '../transport/statistics.ts'
 import { type Measurement, type Spread, spread, spreadOf } from './measure.ts'
-import { type Chain, cellTitle, type Kind, PEERS, SIZES, SMALL_BYTES, USUAL_KIND } from './plan.ts'
+import {
+  type Chain,
+  cellTitle,
+  type Driver,
+  type Kind,
+  PEERS,
+  SIZES,
+  SMALL_BYTES,
+  USUAL_KIND
+} from './plan.ts'
 
 export interface Verdict {
   readonly rule: string
@@ -29,11 +39,15 @@ interface Selection {
   readonly chain: Chain
   readonly kind: Kind
   readonly connections?: number
+  readonly driver?: Driver
 }
 
 /** Every rule for every cell it speaks of. */
-export function judge(measurements: readonly Measurement[]): Verdict[] {
-  return new Judge(measurements).all()
+export function judge(
+  measurements: readonly Measurement[],
+  idleSessions: readonly number[] = []
+): Verdict[] {
+  return [...new Judge(measurements).all(), ...judgeMemory(measurements, idleSessions)]
 }
 
 class Judge {
@@ -120,9 +134,13 @@ class Judge {
 
   #throughput(): Verdict[] {
     return both((bytes) => bytes <= MIB).flatMap(({ method, bytes }) => {
-      const select = { method, bytes, chain: 'shmesh-shm', kind: USUAL_KIND[method] } as const
+      const usual = { method, bytes, chain: 'shmesh-shm', kind: USUAL_KIND[method] } as const
+      const byWrk = { ...usual, driver: 'wrk' } as const
+      const driven = this.#find(usual)
+      const limited = driven !== undefined && isLimitedByDriver(driven)
+      const select = limited && this.#find(byWrk) !== undefined ? byWrk : usual
       const own = this.#find(select)
-      const cell = cellTitle({ method, bytes, connections: CONNECTIONS })
+      const cell = titleOf(select)
       const faster = this.#best(select, PEERS, 'perSecond')
       const sooner = this.#best(select, PEERS, 'p99Ms')
       const rate = {
@@ -146,7 +164,7 @@ class Judge {
         const select = { method, bytes, kind: USUAL_KIND[method], connections: 1 }
         const own = this.#find({ ...select, chain: 'shmesh-shm' })
         const other = this.#find({ ...select, chain: 'shmesh-unix' })
-        const cell = cellTitle(select)
+        const cell = titleOf(select)
         const rule = {
           rule: 'p50 against shmesh over a Unix socket',
           cell,
@@ -165,7 +183,7 @@ class Judge {
         const select = { method, bytes, chain: 'shmesh-shm', kind: USUAL_KIND[method] } as const
         const many = this.#find({ ...select, connections: 256 })
         const few = this.#find(select)
-        const cell = cellTitle({ method, bytes, connections: 256 })
+        const cell = titleOf({ method, bytes, connections: 256 })
         const rule = {
           rule: 'CPU against 16 connections',
           cell,
@@ -210,7 +228,7 @@ class Judge {
   ): Verdict {
     const select = { method, bytes, kind, chain }
     const best = this.#best({ ...select, kind: USUAL_KIND[method] }, against, 'cpu')
-    const cell = cellTitle({ method, bytes, connections: CONNECTIONS })
+    const cell = titleOf({ method, bytes })
     const value = ratios(this.#find(select), best, 'cpu')
     return verdict({ rule, cell, goal, atLeast, more: false }, value, noteOf(best))
   }
@@ -229,7 +247,8 @@ class Judge {
     bytes,
     chain,
     kind,
-    connections = CONNECTIONS
+    connections = CONNECTIONS,
+    driver = 'autocannon'
   }: Selection): Measurement | undefined {
     return this.#measurements.find(
       (one) =>
@@ -237,7 +256,8 @@ class Judge {
         one.bytes === bytes &&
         one.chain === chain &&
         one.kind === kind &&
-        one.connections === connections
+        one.connections === connections &&
+        one.driver === driver
     )
   }
 }
@@ -246,6 +266,48 @@ function both(wanted: (bytes: number) => boolean): { method: Method; bytes: numb
   return (['GET', 'POST'] as const).flatMap((method) =>
     SIZES.filter(wanted).map((bytes) => ({ method, bytes }))
   )
+}
+
+function titleOf({
+  method,
+  bytes,
+  connections = CONNECTIONS,
+  driver = 'autocannon'
+}: Omit<Selection, 'chain' | 'kind'>): string {
+  return cellTitle({ method, bytes, connections, driver })
+}
+
+function isLimitedByDriver({ rounds }: Measurement): boolean {
+  return median(rounds.map(({ driverCpu = 0, cpu }) => driverCpu / cpu)) > 1
+}
+
+/** MiB of shared memory: a session nobody uses, and one that carries large bodies. */
+function judgeMemory(
+  measurements: readonly Measurement[],
+  idleSessions: readonly number[]
+): Verdict[] {
+  const idle = idleSessions.length === 0 ? undefined : spread(idleSessions.map((b) => b / MIB))
+  const loaded = measurements.filter(
+    ({ chain, bytes, connections }) =>
+      chain === 'shmesh-shm' && bytes === 4 * MIB && connections === CONNECTIONS
+  )
+  const peak = Math.max(
+    ...loaded.flatMap(({ rounds }) => rounds.map(({ sessionBytes = 0 }) => sessionBytes / MIB))
+  )
+  const limit = (CONNECTIONS * 4 * MIB) / MIB + 32
+  const rule = { more: false, cell: `4 MiB x ${CONNECTIONS}` }
+  return [
+    verdict(
+      { ...rule, rule: 'MiB resident, session without load', cell: 'idle', goal: 2, atLeast: 2 },
+      idle,
+      ''
+    ),
+    verdict(
+      { ...rule, rule: 'MiB resident, at most', goal: limit, atLeast: limit },
+      loaded.length === 0 ? undefined : spread([peak]),
+      'bodies under way + 32'
+    )
+  ]
 }
 
 /** Of the rounds that followed each other. */

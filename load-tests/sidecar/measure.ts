@@ -4,9 +4,17 @@ import { drive, failuresOf, percentile } from '../demo/measure.ts'
 import type { Progress } from '../demo/progress.ts'
 import { median, quantile } from '../transport/statistics.ts'
 import type { RunningChain } from './chains.ts'
-import { type Cell, type Contender, cellTitle, contenderTitle, type Plan } from './plan.ts'
+import {
+  type Cell,
+  type Contender,
+  cellTitle,
+  contenderTitle,
+  type Driver,
+  type Plan
+} from './plan.ts'
 import { type ProcessCounters, readCounters } from './process-counters.ts'
 import { type SessionCounters, sessionCounters } from './session-counters.ts'
+import { type DriveResult, driveWithWrk } from './wrk.ts'
 
 /** One round. What is not said to be per second or in all is per request. */
 export interface Round {
@@ -23,8 +31,8 @@ export interface Round {
   readonly appSystem: number
   /** Proxy and app. */
   readonly cpu: number
-  /** Of a processor that was the driver's: near 1, it is the driver that is measured. */
-  readonly driverLoad: number
+  /** CPU of autocannon, µs: where it takes most, it is what is measured. */
+  readonly driverCpu: number | undefined
   /** Times proxy and app slept or were put aside. */
   readonly switches: number
   /** System calls by which one woke the other, where we count them. */
@@ -83,6 +91,18 @@ export class Bench {
     this.#driver = driver
   }
 
+  /** Of sessions that have carried nothing but a small request: shared memory that takes memory. */
+  async idleSessions(): Promise<number[]> {
+    const found: number[] = []
+    for (const { shmesh, origin } of this.#chains.values()) {
+      if (shmesh === undefined) continue
+      await (await fetch(`${origin}/buffer/64/0`)).arrayBuffer()
+      const { residentBytes } = await sessionCounters(shmesh)
+      if (residentBytes !== undefined) found.push(residentBytes)
+    }
+    return found
+  }
+
   /** Every byte of every body is compared here, and in no round that counts. */
   async warmUp({ cells, firstWarmUpMs }: Plan, progress: Progress): Promise<number> {
     let errors = 0
@@ -120,12 +140,13 @@ export class Bench {
         rounds.get(contender)!.push(await this.#round(cell, contender, plan.roundMs))
       }
     }
-    const { method, bytes, connections } = cell
+    const { method, bytes, connections, driver } = cell
     return [...rounds].map(([contender, measured]) => ({
       ...contender,
       method,
       bytes,
       connections,
+      driver,
       rounds: measured
     }))
   }
@@ -147,13 +168,26 @@ export class Bench {
     }
   }
 
+  async #drive(load: Load, driver: Driver): Promise<DriveResult> {
+    if (driver === 'wrk') return driveWithWrk(load)
+    const result = await drive(this.#driver, load, ignore)
+    const latencies = result.latenciesMs.toSorted()
+    return {
+      completed: result.completed,
+      elapsedMs: result.elapsedMs,
+      p50Ms: percentile(latencies, 0.5),
+      p99Ms: percentile(latencies, 0.99),
+      p999Ms: percentile(latencies, 0.999),
+      errors: failuresOf(result)
+    }
+  }
+
   async #round(cell: Cell, contender: Contender, durationMs: number): Promise<Round> {
     const running = this.#chains.get(contender.chain)!
     const before = await this.#sample(running)
-    const load = await drive(this.#driver, this.#load(cell, contender, durationMs), ignore)
+    const load = await this.#drive(this.#load(cell, contender, durationMs), cell.driver)
     const after = await this.#sample(running)
     const requests = load.completed
-    const latencies = load.latenciesMs.toSorted()
     const per = (value: (sample: Sample) => number | undefined): number =>
       ((value(after) ?? 0) - (value(before) ?? 0)) / requests
     const proxyUser = per(({ proxy }) => proxy?.userMicroseconds)
@@ -164,15 +198,16 @@ export class Bench {
     return {
       requests,
       perSecond: (requests / load.elapsedMs) * 1000,
-      p50Ms: percentile(latencies, 0.5),
-      p99Ms: percentile(latencies, 0.99),
-      p999Ms: percentile(latencies, 0.999),
+      p50Ms: load.p50Ms,
+      p99Ms: load.p99Ms,
+      p999Ms: load.p999Ms,
       proxyUser,
       proxySystem,
       appUser,
       appSystem,
       cpu: proxyUser + proxySystem + appUser + appSystem,
-      driverLoad: (after.driverMicroseconds - before.driverMicroseconds) / (load.elapsedMs * 1000),
+      driverCpu:
+        cell.driver === 'wrk' ? undefined : per(({ driverMicroseconds }) => driverMicroseconds),
       switches: per(
         ({ proxy, app }) =>
           app.voluntarySwitches +
@@ -187,7 +222,7 @@ export class Bench {
       appRssBytes: after.app.rssBytes,
       sessionBytes: after.session?.residentBytes,
       transports: subtract(after.session?.transports, before.session?.transports),
-      errors: failuresOf(load)
+      errors: load.errors
     }
   }
 

@@ -54,6 +54,7 @@ export interface Cell {
   readonly method: Method
   readonly bytes: number
   readonly connections: number
+  readonly driver: Driver
   /** They take turns, round by round. */
   readonly contenders: readonly Contender[]
 }
@@ -101,19 +102,32 @@ const QUICK_CHAINS: readonly Chain[] = [
   'shmesh-shm-log'
 ]
 
+/** wrk knows no Unix sockets; the rest is not judged by throughput. */
+const WRK_CHAINS: readonly Chain[] = ['tcp', ...PEERS, 'shmesh-shm']
+
 /** @param available chains this machine can run */
-export function planOf(extent: Extent, available: readonly Chain[]): Plan {
+export function planOf(extent: Extent, available: readonly Chain[], wrk: boolean): Plan {
   const chains = available.filter((chain) => extent !== 'quick' || QUICK_CHAINS.includes(chain))
-  const cells = METHODS.flatMap((method) =>
-    Object.entries(MATRIX[extent]).flatMap(([connections, sizes]) =>
+  const cells = METHODS.flatMap((method) => [
+    ...Object.entries(MATRIX[extent]).flatMap(([connections, sizes]) =>
       sizes.map((bytes) => ({
         method,
         bytes,
         connections: Number(connections),
+        driver: 'autocannon' as const,
         contenders: contendersOf(method, bytes, Number(connections), chains)
       }))
-    )
-  )
+    ),
+    ...(wrk && extent !== 'quick' ? SIZES : []).map((bytes) => ({
+      method,
+      bytes,
+      connections: 16,
+      driver: 'wrk' as const,
+      contenders: chains
+        .filter((chain) => WRK_CHAINS.includes(chain))
+        .map((chain) => ({ chain, kind: USUAL_KIND[method] }))
+    }))
+  ])
   return { extent, cells, ...TIMES[extent] }
 }
 
@@ -122,8 +136,14 @@ export function chainsOf({ cells }: Plan): Chain[] {
   return CHAINS.filter((chain) => used.has(chain))
 }
 
-export function cellTitle({ method, bytes, connections }: Omit<Cell, 'contenders'>): string {
-  return `${method} ${formatBytes(bytes)} x ${connections}`
+export function cellTitle({
+  method,
+  bytes,
+  connections,
+  driver
+}: Omit<Cell, 'contenders'>): string {
+  const by = driver === 'wrk' ? ', wrk' : ''
+  return `${method} ${formatBytes(bytes)} x ${connections}${by}`
 }
 
 export function contenderTitle({ chain, kind }: Contender): string {

@@ -24,7 +24,7 @@ const COLUMNS: readonly Column[] = [
   ['kernel bytes', (m) => optional(m, (round) => round.kernelBytes, count)],
   ['RSS MiB proxy', (m) => optional(m, (round) => round.proxyRssBytes, mebibytes)],
   ['app', (m) => optional(m, (round) => round.appRssBytes, mebibytes)],
-  ['driver', (m) => `${(spreadOf(m, 'driverLoad').median * 100).toFixed(0)} %`],
+  ['driver CPU', (m) => optional(m, (round) => round.driverCpu, decimal)],
   ['transport', transports],
   ['errors', (m) => count(m.rounds.reduce((sum, { errors }) => sum + errors, 0))]
 ]

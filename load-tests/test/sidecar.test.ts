@@ -7,9 +7,11 @@ import { sharedMemory } from '../../adapter/index.ts'
 import { Progress } from '../demo/progress.ts'
 import { Workspace } from '../demo/workspace.ts'
 import { availableChains, startChain } from '../sidecar/chains.ts'
+import { formatRegressions, regressions } from '../sidecar/history.ts'
 import { judge } from '../sidecar/judge.ts'
 import { Bench, type Measurement, type Round, spreadOf } from '../sidecar/measure.ts'
 import { type Cell, type Chain, chainsOf, type Kind, type Plan, planOf } from '../sidecar/plan.ts'
+import { drawPlots } from '../sidecar/plots.ts'
 import { readCounters } from '../sidecar/process-counters.ts'
 import { formatResults, formatVerdicts } from '../sidecar/report.ts'
 
@@ -27,7 +29,7 @@ const ROUND: Round = {
   appUser: 5,
   appSystem: 5,
   cpu: 20,
-  driverLoad: 0.5,
+  driverCpu: 10,
   switches: 1,
   wakeUps: undefined,
   kernelBytes: undefined,
@@ -53,6 +55,7 @@ function measured(
     chain,
     kind,
     connections,
+    driver: 'autocannon',
     rounds: cpus.map((cpu) => ({ ...ROUND, ...round, cpu }))
   }
 }
@@ -107,10 +110,10 @@ test('says what was not measured instead of judging it', () => {
 })
 
 test('leaves out chains this machine has not, and keeps what the extent asks for', () => {
-  const plan = planOf('quick', ['tcp', 'haproxy', 'shmesh-shm'])
+  const plan = planOf('quick', ['tcp', 'haproxy', 'shmesh-shm'], false)
 
   assert.deepEqual(chainsOf(plan), ['tcp', 'shmesh-shm'])
-  assert.deepEqual(chainsOf(planOf('default', ['tcp', 'haproxy', 'shmesh-shm'])), [
+  assert.deepEqual(chainsOf(planOf('default', ['tcp', 'haproxy', 'shmesh-shm'], true)), [
     'tcp',
     'haproxy',
     'shmesh-shm'
@@ -157,7 +160,13 @@ test('drives each chain, compares every byte once, leaves nothing', { skip: !lin
     ...chains.map((chain) => ({ chain, kind: 'stock' as const })),
     ...kinds.slice(1).map((kind) => ({ chain: 'shmesh-shm' as const, kind }))
   ]
-  const cell: Cell = { method: 'POST', bytes: 64 * 1024, connections: 2, contenders }
+  const cell: Cell = {
+    method: 'POST',
+    bytes: 64 * 1024,
+    connections: 2,
+    driver: 'autocannon',
+    contenders
+  }
   const plan: Plan = {
     extent: 'quick',
     cells: [cell],
@@ -189,4 +198,56 @@ test('drives each chain, compares every byte once, leaves nothing', { skip: !lin
     }
   }
   assert.deepEqual(readdirSync(directory), [])
+})
+
+test('judges by wrk where autocannon takes more than what it measures', () => {
+  const rates = (perSecond: number, driver: 'autocannon' | 'wrk'): Measurement[] =>
+    [
+      measured('GET', 64, 'nginx', 'buffer', [40], { perSecond: 1000 }),
+      measured('GET', 64, 'shmesh-shm', 'buffer', [20], { perSecond, driverCpu: 21 })
+    ].map((one) => ({ ...one, driver }))
+  const rateOf = (measurements: Measurement[]) =>
+    judge(measurements).find(({ rule, value }) => /^requests/.test(rule) && value !== undefined)
+
+  const both = rateOf([...rates(1100, 'autocannon'), ...rates(1600, 'wrk')])
+  assert.equal(both?.cell, 'GET 64 B x 16, wrk')
+  assert.equal(both.verdict, 'goal')
+  assert.equal(rateOf(rates(1100, 'autocannon'))?.verdict, 'MISSED')
+})
+
+test('names what costs more than before, and not what a busier machine makes dearer', () => {
+  const run = (alone: number, own: readonly number[]) => [
+    measured('GET', 64, 'tcp', 'buffer', [alone, alone, alone]),
+    measured('GET', 64, 'shmesh-shm', 'buffer', own)
+  ]
+  const before = run(10, [20, 20, 20])
+
+  assert.deepEqual(regressions(before, run(20, [41, 42, 40])), [])
+  assert.deepEqual(regressions(before, run(10, [15, 23, 30])), [])
+  const [change] = regressions(before, run(10, [23, 24, 25]))
+  assert.equal(change?.cell, 'GET 64 B x 16')
+  assert.match(formatRegressions([change!]), /2\.00 \(2\.00-2\.00\) -> 2\.40 \(2\.35-2\.45\)/)
+})
+
+test('draws a line per chain, and none for a single size', () => {
+  const at = (bytes: number, chain: Chain, cpu: number) =>
+    measured('GET', bytes, chain, 'buffer', [cpu])
+  const plots = drawPlots([
+    at(64, 'tcp', 10),
+    at(1024, 'tcp', 100),
+    at(64, 'shmesh-shm', 10),
+    at(1024, 'shmesh-shm', 1000),
+    measured('POST', 64, 'tcp', 'stock', [10])
+  ])
+
+  assert.deepEqual([...plots.keys()], ['cpu-get', 'latency-get'])
+  const cpu = plots.get('cpu-get')!
+  assert.equal(cpu.match(/<polyline/g)?.length, 2)
+  const [alone, own] = [...cpu.matchAll(/<polyline points="([^"]+)"/g)].map(([, points]) =>
+    points!.split(' ').map((point) => point.split(',').map(Number) as [number, number])
+  )
+  assert.deepEqual(alone![0], own![0])
+  // Ten times as much is twice as far up when the axis is logarithmic.
+  const rise = (points: [number, number][]) => points[0]![1] - points[1]![1]
+  assert.ok(Math.abs(rise(own!) / rise(alone!) - 2) < 0.01)
 })
