@@ -10,6 +10,7 @@ import type { Watched } from './deadlines.ts'
 import { Exchange } from './exchange.ts'
 import { type Failure, failures } from './failure.ts'
 import type { Forwarding, HopOptions } from './headers/request.ts'
+import { RequestWriter } from './headers/request-writer.ts'
 import type { RequestSeries } from './metrics/request-series.ts'
 import { refusal } from './reply.ts'
 import type { Cluster } from './upstream/cluster.ts'
@@ -52,6 +53,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   readonly wire: Wire
   readonly out: Outgoing
   readonly forwarding: Forwarding
+  readonly writer: RequestWriter
   readonly #owner: DownstreamOwner
   readonly #reader = new RequestReader(this)
   #exchange: Exchange | undefined
@@ -87,6 +89,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     this.out = new Outgoing(this.wire)
     const { remoteAddress } = this.wire
     this.forwarding = { remoteAddress, trusted: owner.trusts(remoteAddress), hop: owner.hop }
+    this.writer = new RequestWriter(this.forwarding)
   }
 
   get busy(): boolean {

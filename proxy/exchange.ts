@@ -2,8 +2,7 @@ import {
   type Headers,
   originForm,
   type RequestHead,
-  type ResponseHead,
-  writeRequestHead
+  type ResponseHead
 } from '../adapter/http1/index.ts'
 import type { Lease } from '../adapter/shmipc/index.ts'
 import { exchangeRecord } from './access-log/exchange-record.ts'
@@ -12,7 +11,8 @@ import type { ProxyContext } from './context.ts'
 import type { TransportLabel } from './counters.ts'
 import type { Downstream } from './downstream.ts'
 import { type Failure, failures } from './failure.ts'
-import { type Forwarding, type RequestFields, requestHeaders } from './headers/request.ts'
+import type { Forwarding } from './headers/request.ts'
+import type { WrittenRequest } from './headers/request-writer.ts'
 import type { RequestSeries } from './metrics/request-series.ts'
 import { Reply } from './reply.ts'
 import { Upload } from './upload.ts'
@@ -37,13 +37,12 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   /** How the request travelled; `undefined` until an upstream answered. */
   label: TransportLabel | undefined
   /** What the upstream is told; `undefined` when the request goes nowhere. */
-  fields: RequestFields | undefined
+  written: WrittenRequest | undefined
   /** From the start to the head of the response, milliseconds; known when it is logged. */
   headMs: number | undefined
   readonly #series: RequestSeries
   readonly #context: ProxyContext
   readonly #downstream: Downstream
-  #requestText = ''
   #connection: UpstreamConnection | undefined
   #tunnelled = false
   #accounted = false
@@ -97,14 +96,12 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   /** Sends the request to an endpoint; what is written leaves with {@link flush}. */
   begin(): void {
     const { head } = this
-    const fields = requestHeaders(head, this.#downstream.forwarding)
-    if (fields === undefined) {
+    const written = this.#downstream.writer.write(head, originForm(head.method, head.target))
+    if (written === undefined) {
       this.fail(failures.loop())
       return
     }
-    this.fields = fields
-    const target = originForm(head.method, head.target)
-    this.#requestText = writeRequestHead(head.method, target, fields.headers)
+    this.written = written
     this.attempts.begin()
   }
 
@@ -126,7 +123,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   attempt(connection: UpstreamConnection): void {
     this.#connection = connection
     connection.begin(this, this.head.method, this.head.upgrade)
-    connection.out.text(this.#requestText)
+    connection.out.text((this.written as WrittenRequest).text)
     this.upload.sendAll(connection.out)
   }
 
@@ -157,7 +154,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     if (this.#context.draining || this.#bodyIsWithheld()) this.reply.closes = true
     this.label = worseLabel(this.#downstream.wire.leg, connection.wire.leg)
     const shown = this.#context.transportHeader ? this.label : undefined
-    connection.limitIdle(this.reply.head(head, shown))
+    connection.limitIdle(this.reply.head(head, shown, connection.responses))
   }
 
   responseBody(chunk: Buffer, lease: Lease | undefined): void {

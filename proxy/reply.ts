@@ -13,6 +13,7 @@ import type { TransportLabel } from './counters.ts'
 import type { Failure } from './failure.ts'
 import { trailerFields } from './headers/hop-by-hop.ts'
 import { responseHeaders } from './headers/response.ts'
+import type { ResponseWriter } from './headers/response-writer.ts'
 import type { Outgoing } from './wire/outgoing.ts'
 
 const CHUNKED: Framing = { kind: 'chunked' }
@@ -52,14 +53,14 @@ export class Reply {
   }
 
   /** Returns the upstream's Keep-Alive value. */
-  head(head: ResponseHead, transport: TransportLabel | undefined): string {
+  head(head: ResponseHead, transport: TransportLabel | undefined, writer: ResponseWriter): string {
     this.started = true
     this.status = head.status
-    this.#framing = this.#frame(head.framing)
-    const { headers, keepAlive } = responseHeaders(head, this.#framing, transport, this.#via)
-    this.#pushConnection(headers, head.status)
-    this.#out.text(writeResponseHead(head.status, head.reason, headers))
-    return keepAlive
+    const framing = this.#frame(head.framing)
+    this.#framing = framing
+    const connection = this.#connection(head.status)
+    this.#out.text(writer.write(head, { framing, transport, via: this.#via, connection }))
+    return writer.keepAlive
   }
 
   /** @param lease of the shared memory `chunk` is a view of */
@@ -82,7 +83,8 @@ export class Reply {
     this.done = true
     this.status = failure.status
     const headers = failureHeaders(failure)
-    this.#pushConnection(headers, failure.status)
+    const connection = this.#connection(failure.status)
+    if (connection !== '') headers.push('Connection', connection)
     const body = this.#request.method === 'HEAD' ? '' : failureBody(failure)
     this.bytes = body.length
     this.#out.text(writeResponseHead(failure.status, phrase(failure.status), headers) + body)
@@ -96,11 +98,12 @@ export class Reply {
     return CLOSE
   }
 
-  #pushConnection(headers: Headers, status: number): void {
-    if (status === 101) headers.push('Connection', 'Upgrade')
-    else if (status === 426) headers.push('Connection', this.closes ? 'close, Upgrade' : 'Upgrade')
-    else if (this.closes) headers.push('Connection', 'close')
-    else if (this.#request.version === 0) headers.push('Connection', 'keep-alive')
+  /** The value of the client's Connection field; empty for none. */
+  #connection(status: number): string {
+    if (status === 101) return 'Upgrade'
+    if (status === 426) return this.closes ? 'close, Upgrade' : 'Upgrade'
+    if (this.closes) return 'close'
+    return this.#request.version === 0 ? 'keep-alive' : ''
   }
 }
 

@@ -5,8 +5,8 @@ import type { AccessRecord } from './record.ts'
 
 /** Of a request that was read and has ended. */
 export function exchangeRecord(exchange: Exchange, durationMs: number): AccessRecord {
-  const { head, reply, failure, attempts, fields, forwarding } = exchange
-  const span = fields?.span
+  const { head, reply, failure, attempts, written, forwarding } = exchange
+  const span = written?.span
   const retries = Math.max(0, attempts.count - 1)
   return {
     listener: forwarding.hop.listener,
@@ -27,7 +27,7 @@ export function exchangeRecord(exchange: Exchange, durationMs: number): AccessRe
     cluster: exchange.cluster?.config.name,
     retries,
     transport: exchange.label,
-    requestId: fields?.requestId,
+    requestId: written?.requestId,
     traceId: span?.traceId,
     spanId: span?.spanId,
     parentId: span?.parentId,

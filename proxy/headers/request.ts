@@ -62,7 +62,7 @@ export interface SharedFields {
   readonly trace: TraceFields | undefined
 }
 
-/** The upstream request's fields, and how the request is called from here on. */
+/** What no two requests have in common: the last fields of the head, and how it is called. */
 export interface RequestFields {
   readonly headers: Headers
   readonly requestId: string
@@ -70,22 +70,14 @@ export interface RequestFields {
   readonly span: Span | undefined
 }
 
-/** `undefined` when the request has passed through too many of us. */
-export function requestHeaders(head: RequestHead, from: Forwarding): RequestFields | undefined {
-  const shared = sharedFields(head, from)
-  return shared && identify(shared.headers, shared, from.hop)
-}
-
-/** Adds to `out` what no two requests have in common: the last fields of the head. */
-export function identify(
-  out: Headers,
+export function ownFields(
   { requestId: given, trace }: SharedFields,
   { tracing }: HopOptions
 ): RequestFields {
   const requestId = given === '' ? randomUUID() : given
-  out.push('X-Request-Id', requestId)
-  const span = tracing === undefined ? undefined : addSpan(out, trace, tracing)
-  return { headers: out, requestId, span }
+  const headers = ['X-Request-Id', requestId]
+  const span = tracing === undefined ? undefined : addSpan(headers, trace, tracing)
+  return { headers, requestId, span }
 }
 
 /** `undefined` when the request has passed through too many of us. */

@@ -7,6 +7,7 @@ import {
 } from '../../adapter/http1/index.ts'
 import type { Lease } from '../../adapter/shmipc/index.ts'
 import { describeError, type Failure } from '../failure.ts'
+import { ResponseWriter } from '../headers/response-writer.ts'
 import { Outgoing } from '../wire/outgoing.ts'
 import type { Wire, WireOwner } from '../wire/wire.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -37,6 +38,8 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   readonly wire: Wire
   readonly endpoint: Endpoint
   readonly out: Outgoing
+  /** Of what clients are told that this connection answered. */
+  readonly responses: ResponseWriter = new ResponseWriter()
   /** Requests answered so far; a connection that has served may be closed by the peer any time. */
   served = 0
   /** While idle: when it is closed, on the coarse clock. */

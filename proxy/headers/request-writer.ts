@@ -1,0 +1,57 @@
+import {
+  type RequestHead,
+  SharedFields,
+  writeSharedRequestHead
+} from '../../adapter/http1/index.ts'
+import type { Span } from '../tracing/span.ts'
+import { type Forwarding, ownFields, type SharedFields as Shared, sharedFields } from './request.ts'
+
+/** The head of an upstream request, and how the request is called from here on. */
+export interface WrittenRequest {
+  readonly text: string
+  readonly requestId: string
+  /** `undefined` without tracing. */
+  readonly span: Span | undefined
+}
+
+/**
+ * Writes the upstream heads of one client's requests. What the last one had in common with any
+ * other of the same fields is kept: a client seldom sends others.
+ */
+export class RequestWriter {
+  readonly #from: Forwarding
+  /** What `#shared` and `#lines` are about. */
+  #known: RequestHead | undefined
+  #shared: Shared | undefined
+  #lines: SharedFields | undefined
+
+  constructor(from: Forwarding) {
+    this.#from = from
+  }
+
+  /**
+   * @param target as the upstream is to see it
+   * @returns undefined when the request has passed through too many of us
+   */
+  write(head: RequestHead, target: string): WrittenRequest | undefined {
+    if (!this.#knows(head)) this.#learn(head)
+    const shared = this.#shared
+    if (shared === undefined) return undefined
+    const { headers, requestId, span } = ownFields(shared, this.#from.hop)
+    const lines = this.#lines as SharedFields
+    return { text: writeSharedRequestHead(head.method, target, lines, headers), requestId, span }
+  }
+
+  /** The reader gives the same fields as the same array; framing and upgrade follow from them. */
+  #knows({ headers, version, host }: RequestHead): boolean {
+    const known = this.#known
+    return known?.headers === headers && known.version === version && known.host === host
+  }
+
+  #learn(head: RequestHead): void {
+    const shared = sharedFields(head, this.#from)
+    this.#lines = shared && new SharedFields(shared.headers)
+    this.#shared = shared
+    this.#known = head
+  }
+}
