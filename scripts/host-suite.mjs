@@ -3,10 +3,11 @@
  * shared memory, and tells what differs:
  *
  *     node scripts/host-suite.mjs fastify DIR [--plugin] [FILE...]
+ *     node scripts/host-suite.mjs undici DIR [--served] [FILE...]
  *
  * DIR is a checkout of the framework with its dependencies installed; files are chosen by parts of
  * their paths. Every test that passes by sockets must pass through shared memory, but for those
- * host-suite/fastify-differences.json names with a reason. docs/internals/server-codec.md
+ * host-suite/*-differences.json name with a reason. docs/internals/server-codec.md, client-codec.md
  */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -15,24 +16,56 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { fail, filesBelow, seconds } from './tools.mjs'
 
-const USAGE = 'usage: node scripts/host-suite.mjs fastify DIR [--plugin] [--verbose] [FILE...]'
-const FILE_TIMEOUT_MS = 60_000
+const USAGE =
+  'usage: node scripts/host-suite.mjs fastify|undici DIR [--plugin|--served] [--verbose] [FILE...]'
+const FILE_TIMEOUT_MS = 120_000
+const TEST_TIMEOUT_MS = 20_000
 const PARALLEL = 2
+
+const FASTIFY = {
+  files: (path) => /\.test\.m?js$/.test(path),
+  preload: 'through-shm.mjs',
+  /** As the preload calls them: always, and with the option of that name. */
+  mode: 'attach',
+  optional: 'plugin',
+  /** Tests that fail in this mode, too, are not ours. */
+  otherwise: 'socket'
+}
+const UNDICI = {
+  // What needs TLS, HTTP/2, or parts of undici that connect by themselves never meets a ShmAgent.
+  files: (path) =>
+    /^test\/(?:(?:interceptors|node-test|node-test\/diagnostics-channel|fetch|node-fetch)\/)?[^/]+\.js$/.test(
+      path
+    ) &&
+    !/http2|h2c|h2-|tls|https|socks5|proxy|mock|snapshot|autoselect|ip-prior|ca-finger|wasm|\/gc\.js|util|timers|fixed-queue|errors\.js|bundle/.test(
+      path
+    ),
+  preload: 'undici.mjs',
+  mode: 'relay',
+  optional: 'served',
+  otherwise: undefined
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { plugin: { type: 'boolean' }, verbose: { type: 'boolean' } }
+  options: {
+    plugin: { type: 'boolean' },
+    served: { type: 'boolean' },
+    verbose: { type: 'boolean' }
+  }
 })
-const [suite, given, ...chosen] = positionals
-if (suite !== 'fastify' || given === undefined) fail(USAGE)
+const [name, given, ...chosen] = positionals
+const suite = { fastify: FASTIFY, undici: UNDICI }[name]
+if (suite === undefined || given === undefined) fail(USAGE)
+const mode = values[suite.optional] ? suite.optional : suite.mode
 const root = resolve(given)
 const here = (name) => new URL(`./host-suite/${name}`, import.meta.url)
 /** By file and name of the test, `*` for all of a file: why it differs. */
-const differences = JSON.parse(readFileSync(here('fastify-differences.json'), 'utf8'))
+const differences = JSON.parse(readFileSync(here(`${name}-differences.json`), 'utf8'))
 
 const files = filesBelow(join(root, 'test'))
-  .filter((path) => /\.test\.m?js$/.test(path))
   .map((path) => relative(root, path))
+  .filter(suite.files)
   .filter((path) => chosen.length === 0 || chosen.some((part) => path.includes(part)))
   .sort()
 if (files.length === 0) fail(`no tests in ${root}; ${USAGE}`)
@@ -48,7 +81,7 @@ process.exit(sums.different === 0 ? 0 : 1)
 async function work() {
   for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
     const plain = await run(file, undefined)
-    const through = await run(file, values.plugin ? 'plugin' : 'attach')
+    const through = await run(file, mode)
     const differing = [...plain].filter(
       ([name, error]) => error === undefined && errorOf(through, name) !== undefined
     )
@@ -61,11 +94,11 @@ async function work() {
 }
 
 async function compare(file, differing, through) {
-  const sockets = await run(file, 'socket')
+  const sockets = suite.otherwise === undefined ? new Map() : await run(file, suite.otherwise)
   for (const [name] of differing) {
     const error = errorOf(through, name)
     if (isKnown(file, name)) sums.known++
-    else if (errorOf(sockets, name) !== undefined) {
+    else if (suite.otherwise !== undefined && errorOf(sockets, name) !== undefined) {
       sums.unsayable++
       if (values.verbose) console.log(`${file}\n  ${name}\n    not without light-my-request`)
     } else {
@@ -76,10 +109,9 @@ async function compare(file, differing, through) {
   }
 }
 
-/** The plugin has what `attach` has, and more. */
+/** The optional mode has what the other has, and more. */
 function isKnown(file, name) {
-  const { attach, plugin } = differences
-  const reasons = { ...attach[file], ...(values.plugin ? plugin[file] : {}) }
+  const reasons = { ...differences[suite.mode][file], ...differences[mode][file] }
   return (reasons[name] ?? reasons['*']) !== undefined
 }
 
@@ -90,11 +122,16 @@ function errorOf(results, name) {
 /**
  * The error of each test of a file, undefined for those that passed.
  *
- * @param mode see host-suite/through-shm.mjs; undefined: the file as it is
+ * @param mode see host-suite/through-shm.mjs and undici.mjs; undefined: the file as it is
  */
 function run(file, mode) {
-  const args = ['--test-force-exit', `--test-reporter=${fileURLToPath(here('reporter.mjs'))}`]
-  if (mode !== undefined) args.push('--import', here('through-shm.mjs').href)
+  const args = [
+    '--expose-gc',
+    '--test-force-exit',
+    `--test-timeout=${TEST_TIMEOUT_MS}`,
+    `--test-reporter=${fileURLToPath(here('reporter.mjs'))}`
+  ]
+  if (mode !== undefined) args.push('--import', here(suite.preload).href)
   const child = spawn(process.execPath, [...args, file], {
     cwd: root,
     env: { ...process.env, HOST_SUITE: mode, HOST_SUITE_ROOT: root },

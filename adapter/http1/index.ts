@@ -1,6 +1,10 @@
 export { isFieldValue, isToken } from './characters.ts'
 export { Clock } from './client/clock.ts'
-export { type ClientConnection, ConnectionLostError } from './client/connection.ts'
+export {
+  type ClientConnection,
+  ConnectionLostError,
+  ResponseCutShortError
+} from './client/connection.ts'
 export type { Exchange } from './client/exchange.ts'
 export { ConnectionPool, type PoolOptions, type PoolOwner } from './client/pool.ts'
 export { type RequestBody, toRequestBody } from './client/request-body.ts'

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { errors } from 'undici'
 import {
+  type BodyLengthError,
   type BodyObserver,
   type ClientConnection,
   type Clock,
@@ -17,7 +18,8 @@ import { channels } from './diagnostics.ts'
 import { type Handler, isControllerHandler } from './handlers.ts'
 import { LegacyListener } from './legacy-listener.ts'
 import type { Listener, Steering } from './listener.ts'
-import { AgentRequest, type RequestOptions } from './request.ts'
+import { AgentRequest } from './request.ts'
+import type { RequestOptions } from './request-options.ts'
 import { translateError } from './translate-error.ts'
 
 /** Timeouts up to here are kept exactly; longer ones by the coarse clock. In milliseconds. */
@@ -33,6 +35,11 @@ export interface ExchangeContext {
   readonly headersTimeout: number
   readonly bodyTimeout: number
   readonly connectTimeout: number
+  readonly strictContentLength: boolean
+  /** 0: any number. */
+  readonly maxRequestsPerClient: number
+  /** In bytes; -1: any. */
+  readonly maxResponseSize: number
 }
 
 /** Where a request stands. */
@@ -51,11 +58,12 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   readonly #context: ExchangeContext
   readonly #listener: Listener
   readonly #head: string
-  readonly #length: number | undefined
   #state = QUEUED
   #connection: ClientConnection | undefined
   #writer: RequestWriter | undefined
   #requestSent = false
+  /** Of the response's body, in bytes. */
+  #received = 0
   /** What came while the handler was paused; an end is last. */
   #held: (Buffer | Headers)[] | undefined
   #timer: NodeJS.Timeout | undefined
@@ -69,7 +77,9 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
       ? new ControllerListener(handler, this)
       : new LegacyListener(handler, this)
     if (channels.create.hasSubscribers) channels.create.publish({ request: this })
-    this.#length = this.announcedLength()
+    if (context.strictContentLength && this.hasWrongLength) {
+      throw new errors.RequestContentLengthMismatchError()
+    }
     this.#head = this.head(context.hostLine)
   }
 
@@ -112,14 +122,16 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   onConnection(connection: ClientConnection): void {
     this.#connection = connection
     this.#state = SENT
-    if (this.reset) connection.retired = true
+    const { maxRequestsPerClient } = this.#context
+    if (this.reset || connection.served + 1 === maxRequestsPerClient) connection.retired = true
     if (channels.sendHeaders.hasSubscribers) {
       const { duplex: socket } = connection.carrier
       channels.sendHeaders.publish({ request: this, headers: this.#head, socket })
     }
     this.#arm(this.headersTimeout)
     const { content, source } = this.content
-    const length = this.#length
+    if (this.hasWrongLength) process.emitWarning(new errors.RequestContentLengthMismatchError())
+    const length = this.announcedLength
     if (source !== undefined) {
       this.#writer = new RequestWriter(
         connection,
@@ -139,6 +151,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   }
 
   onBodyPart(chunk: string | Uint8Array): void {
+    if (this.resetByBody && this.#connection !== undefined) this.#connection.retired = true
     if (channels.bodyChunkSent.hasSubscribers) {
       channels.bodyChunkSent.publish({ request: this, chunk })
     }
@@ -158,11 +171,19 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     this.#fail(translateError(error))
   }
 
+  onWrongLength(error: BodyLengthError): void {
+    if (this.#context.strictContentLength) throw error
+    process.emitWarning(translateError(error))
+  }
+
   onHead(head: ResponseHead): void {
     const { status, headers, reason } = head
     if (this.#state === SENT) this.#call(RESPONSE_STARTED, undefined)
-    // Nobody asked for it, and nothing depends on it.
-    if (status === 100 || this.aborted) return
+    if (this.aborted) return
+    if (status === 100) {
+      this.#fail(new errors.SocketError('bad response'))
+      return
+    }
     const final = status >= 200
     if (final) {
       this.#state = BODY
@@ -180,6 +201,13 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   }
 
   onBody(chunk: Buffer, lease: Lease | undefined): void {
+    this.#received += chunk.length
+    const { maxResponseSize } = this.#context
+    if (maxResponseSize >= 0 && this.#received > maxResponseSize) {
+      const message = `a response must not be longer than ${maxResponseSize} bytes`
+      this.#failLater(new errors.ResponseExceededMaxSizeError(message))
+      return
+    }
     if (lease !== undefined && !this.paused && this.#view(chunk, lease)) return
     // The handler may keep it: what is lent ends with this call.
     const own = lease === undefined ? chunk : Buffer.from(chunk)
@@ -227,7 +255,12 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
 
   onFailure(error: Error): void {
     this.#connection = undefined
-    this.#fail(translateError(error))
+    const reason = translateError(error)
+    if (this.#state !== BODY) {
+      this.#fail(reason)
+      return
+    }
+    this.#failLater(reason)
   }
 
   readonly onDeadline = (): void => {
@@ -294,7 +327,6 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     const connection = this.#connection
     this.#connection = undefined
     connection?.abandon()
-    this.content.source?.destroy(error)
     if (channels.error.hasSubscribers) channels.error.publish({ request: this, error })
     try {
       this.#listener.error(error)
@@ -302,6 +334,16 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
       // Not of this request, which is over, and not of whoever delivers.
       process.nextTick(rethrow, thrown)
     }
+    this.content.source?.destroy(error)
+  }
+
+  /** Whoever was told of the head in this turn must be able to listen first. */
+  #failLater(error: Error): void {
+    this.#disarm()
+    const connection = this.#connection
+    this.#connection = undefined
+    connection?.abandon()
+    setImmediate(() => this.#fail(error))
   }
 
   #call(event: number, chunk: string | Uint8Array | undefined): void {
@@ -319,6 +361,8 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   #arm(ms: number): void {
     if (this.aborted) return
     if (ms === 0 || ms > EXACT_TIMEOUT_MS) {
+      // One that is kept exactly may run, of the phase before.
+      this.#disarm()
       this.deadline = this.#context.clock.after(ms)
       return
     }

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import { InvalidArgumentError } from '../errors.ts'
 import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
 import type { OriginOptions } from './origin.ts'
+import { AskedRoutes, HostRoutes, type Routes } from './routes.ts'
 
 export interface ShmAgentOptions {
   /**
@@ -14,9 +15,10 @@ export interface ShmAgentOptions {
   /**
    * Sockets by host: `{ 'orders.internal': 'shm:///run/orders.sock', '*.mesh': ... }`. A host is
    * exact (with its port when it is not 80) or `*.suffix`; exact wins, then the longest suffix.
-   * Hosts that are not listed go to `uri` when it is given, else to `fallback`.
+   * Hosts that are not listed go to `uri` when it is given, else to `fallback`. Or a function that
+   * says it: called for an origin with nothing open, so that what it says may change.
    */
-  readonly routes?: Readonly<Record<string, string>>
+  readonly routes?: Readonly<Record<string, string>> | ((host: string) => string | undefined)
   /** Shared memory per socket, with its unit. @defaultValue '64MiB' */
   readonly memory?: string
   /**
@@ -64,13 +66,25 @@ export interface ShmAgentOptions {
   readonly keepAliveMaxTimeout?: number
   /** Most bytes of a response's head; else `UND_ERR_HEADERS_OVERFLOW`. @defaultValue 16384 */
   readonly maxHeaderSize?: number
-  /** Most bytes of a response's body; else `UND_ERR_RES_EXCEEDED_MAX_SIZE`. @defaultValue none */
+  /**
+   * Most bytes of a response's body; else `UND_ERR_RES_EXCEEDED_MAX_SIZE`. -1: any number.
+   *
+   * @defaultValue -1
+   */
   readonly maxResponseSize?: number
+  /**
+   * Refuses a request whose body has not the length its `content-length` says. `false`: warns, and
+   * sends the length it has; where that is not known before, the request fails all the same.
+   *
+   * @defaultValue true
+   */
+  readonly strictContentLength?: boolean
+  /** Most requests on one connection; 0: any number. @defaultValue 0 */
+  readonly maxRequestsPerClient?: number
 }
 
 export interface ResolvedAgentOptions {
-  readonly uri: string | undefined
-  readonly routes: ReadonlyMap<string, string>
+  readonly routes: Routes
   readonly memory: string | undefined
   readonly failOpen: boolean
   readonly fallback: Dispatcher
@@ -92,7 +106,9 @@ const OPTIONS: readonly string[] = [
   'keepAliveTimeout',
   'keepAliveMaxTimeout',
   'maxHeaderSize',
-  'maxResponseSize'
+  'maxResponseSize',
+  'strictContentLength',
+  'maxRequestsPerClient'
 ]
 
 /** @throws {InvalidArgumentError} */
@@ -112,19 +128,9 @@ export function resolveAgentOptions(
   if (typeof failOpen !== 'boolean') {
     throw new InvalidArgumentError('failOpen', 'true or false', failOpen)
   }
-  const routes = new Map<string, string>()
-  for (const [host, address] of Object.entries(options.routes ?? {})) {
-    if (host === '' || host.includes('/')) {
-      throw new InvalidArgumentError('routes', "a host such as 'orders.internal' or '*.mesh'", host)
-    }
-    routes.set(host.toLowerCase(), parseShmAddress(`routes[${host}]`, address))
-  }
-  const uri =
-    options.uri ?? (options.routes === undefined ? defaultSocketPath('outbound') : undefined)
   const fallback = options.fallback ?? globalDispatcher()
   return {
-    uri: uri === undefined ? undefined : parseShmAddress('uri', uri),
-    routes,
+    routes: resolveRoutes(options),
     memory,
     failOpen,
     fallback,
@@ -133,8 +139,25 @@ export function resolveAgentOptions(
   }
 }
 
+function resolveRoutes({ uri, routes }: ShmAgentOptions): Routes {
+  const address = uri ?? (routes === undefined ? defaultSocketPath('outbound') : undefined)
+  const otherwise = address === undefined ? undefined : parseShmAddress('uri', address)
+  if (typeof routes === 'function') return new AskedRoutes(routes, otherwise)
+  const paths = new Map<string, string>()
+  for (const [host, given] of Object.entries(routes ?? {})) {
+    if (host === '' || host.includes('/')) {
+      throw new InvalidArgumentError('routes', "a host such as 'orders.internal' or '*.mesh'", host)
+    }
+    paths.set(host.toLowerCase(), parseShmAddress(`routes[${host}]`, given))
+  }
+  return new HostRoutes(paths, otherwise)
+}
+
 function resolveOriginOptions(options: ShmAgentOptions): OriginOptions {
-  const { maxHeaderSize, maxResponseSize } = options
+  const { maxHeaderSize, maxResponseSize, strictContentLength = true } = options
+  if (typeof strictContentLength !== 'boolean') {
+    throw new InvalidArgumentError('strictContentLength', 'true or false', strictContentLength)
+  }
   return {
     maxConnections: whole('connections', options.connections, 1024, 1),
     queueTimeoutMs: whole('connectTimeout', options.connectTimeout, 10_000),
@@ -143,11 +166,11 @@ function resolveOriginOptions(options: ShmAgentOptions): OriginOptions {
     keepAliveMs: whole('keepAliveTimeout', options.keepAliveTimeout, 4000, 1),
     keepAliveMaxMs: whole('keepAliveMaxTimeout', options.keepAliveMaxTimeout, 600_000, 1),
     limits: {
-      maxHeaderBytes: whole('maxHeaderSize', maxHeaderSize, 16_384, 1),
-      ...(maxResponseSize === undefined
-        ? {}
-        : { maxBodyBytes: whole('maxResponseSize', maxResponseSize, 1, 1) })
-    }
+      maxHeaderBytes: whole('maxHeaderSize', maxHeaderSize, 16_384, 1)
+    },
+    maxResponseSize: whole('maxResponseSize', maxResponseSize, -1, -1),
+    maxRequestsPerClient: whole('maxRequestsPerClient', options.maxRequestsPerClient, 0),
+    strictContentLength
   }
 }
 

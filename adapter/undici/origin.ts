@@ -1,3 +1,4 @@
+import { errors } from 'undici'
 import {
   type Carrier,
   type ClientConnection,
@@ -10,6 +11,7 @@ import {
 import { carrierOf } from './carrier.ts'
 import { channels } from './diagnostics.ts'
 import type { ExchangeContext } from './exchange.ts'
+import { translateError } from './translate-error.ts'
 import type { Way } from './way.ts'
 
 /** What an origin tells its agent. */
@@ -25,6 +27,9 @@ export interface OriginOwner {
 export interface OriginOptions extends PoolOptions {
   readonly headersTimeout: number
   readonly bodyTimeout: number
+  readonly strictContentLength: boolean
+  readonly maxResponseSize: number
+  readonly maxRequestsPerClient: number
 }
 
 /** One origin of an agent: the way there, and the connections kept. */
@@ -37,8 +42,13 @@ export class Origin implements PoolOwner, ExchangeContext {
   readonly headersTimeout: number
   readonly bodyTimeout: number
   readonly connectTimeout: number
+  readonly maxRequestsPerClient: number
+  readonly maxResponseSize: number
+  readonly strictContentLength: boolean
   readonly way: Way
   readonly #owner: OriginOwner
+  /** Of a 'disconnect' that is to be told. */
+  #disconnected: Error | undefined
 
   constructor(url: URL, way: Way, owner: OriginOwner, clock: Clock, options: OriginOptions) {
     this.url = url
@@ -49,6 +59,9 @@ export class Origin implements PoolOwner, ExchangeContext {
     this.headersTimeout = options.headersTimeout
     this.bodyTimeout = options.bodyTimeout
     this.connectTimeout = options.queueTimeoutMs
+    this.maxRequestsPerClient = options.maxRequestsPerClient
+    this.maxResponseSize = options.maxResponseSize
+    this.strictContentLength = options.strictContentLength
     this.#owner = owner
     this.pool = new ConnectionPool(this, clock, options)
   }
@@ -73,11 +86,24 @@ export class Origin implements PoolOwner, ExchangeContext {
   }
 
   onConnected(): void {
+    this.tellDisconnected()
     if (this.pool.size === 1) this.#owner.emitOf('connect', this.url)
   }
 
   onDisconnected(_connection: ClientConnection, error: Error | undefined): void {
-    if (this.pool.size === 0) this.#owner.emitOf('disconnect', this.url, error)
+    if (this.pool.size > 0) return
+    this.#disconnected =
+      error === undefined ? new errors.InformationalError('closed') : translateError(error)
+    // Behind the end of the exchange it carried, as a socket's 'close'.
+    setImmediate(() => this.tellDisconnected())
+  }
+
+  /** Now, if it is to be told. */
+  tellDisconnected(): void {
+    const disconnected = this.#disconnected
+    if (disconnected === undefined) return
+    this.#disconnected = undefined
+    this.#owner.emitOf('disconnect', this.url, disconnected)
   }
 
   onConnectFailed(error: Error): void {

@@ -1,4 +1,4 @@
-import { type Dispatcher, errors } from 'undici'
+import { errors } from 'undici'
 import {
   fieldLine,
   hostLine,
@@ -8,9 +8,7 @@ import {
   toRequestBody
 } from '../http1/index.ts'
 import { appendQuery } from './query.ts'
-
-/** What `dispatch` is called with; undici's types differ between its major versions. */
-export type RequestOptions = Dispatcher.DispatchOptions
+import { checkRequestOptions, type RequestOptions } from './request-options.ts'
 
 /** Methods whose meaning includes a body: they say `content-length: 0` without one. */
 const EXPECTS_BODY: ReadonlySet<string> = new Set([
@@ -47,6 +45,8 @@ export class AgentRequest {
   contentType: string | null = null
   /** The connection ends with this request. */
   reset: boolean
+  /** ... when it turns out to have a body. */
+  readonly resetByBody: boolean
   /** The whole response has come. */
   completed = false
   /** It failed, or nobody wants it any more. */
@@ -61,7 +61,7 @@ export class AgentRequest {
     headersTimeout: number,
     bodyTimeout: number
   ) {
-    checkOptions(options)
+    checkRequestOptions(options)
     this.origin = origin
     this.method = options.method
     this.path = options.query ? appendQuery(options.path, options.query) : options.path
@@ -80,9 +80,8 @@ export class AgentRequest {
     this.content = content
     this.#addHeaders(options.headers)
     // Servers may take such a body for the next request.
-    if (content.length !== 0 && !EXPECTS_BODY.has(this.method) && options.reset !== false) {
-      this.reset = true
-    }
+    this.resetByBody = !EXPECTS_BODY.has(this.method) && options.reset !== false
+    if (this.resetByBody && content.length !== 0 && content.length !== undefined) this.reset = true
   }
 
   /** Says that it has a body, even when that is empty. */
@@ -96,19 +95,17 @@ export class AgentRequest {
     return this
   }
 
-  /**
-   * How long the body is said to be; undefined when it is not known and not said.
-   *
-   * @throws {errors.RequestContentLengthMismatchError} of undici
-   */
-  announcedLength(): number | undefined {
-    const { length } = this.content
-    if (length === undefined) return this.contentLength ?? undefined
-    const { contentLength } = this
-    if (contentLength !== null && contentLength !== length && length > 0) {
-      if (!BODY_UNEXPECTED.has(this.method)) throw new errors.RequestContentLengthMismatchError()
-    }
-    return length
+  /** How long the body is said to be; undefined when it is not known and not said. */
+  get announcedLength(): number | undefined {
+    return this.content.length ?? this.contentLength ?? undefined
+  }
+
+  /** The body is known to be longer or shorter than the headers say. */
+  get hasWrongLength(): boolean {
+    const { contentLength, method } = this
+    const { length = 0 } = this.content
+    if (contentLength === null || contentLength === length || length === 0) return false
+    return !BODY_UNEXPECTED.has(method)
   }
 
   /**
@@ -119,20 +116,25 @@ export class AgentRequest {
    */
   head(hostOfOrigin: string): string {
     const { headers, host, upgrade, content } = this
+    let part = ':path'
     try {
       let head = requestLine(this.method, this.path)
+      part = 'host'
       head += host === null ? hostOfOrigin : hostLine(host)
+      part = 'upgrade'
       if (upgrade !== undefined) head += `connection: upgrade\r\n${fieldLine('upgrade', upgrade)}`
       else head += this.reset ? 'connection: close\r\n' : 'connection: keep-alive\r\n'
       for (let i = 0; i < headers.length; i += 2) {
-        head += fieldLine(headers[i] as string, headers[i + 1] as string)
+        part = headers[i] as string
+        head += fieldLine(part, headers[i + 1] as string)
       }
+      part = 'content-type'
       if (this.contentType === null && content.type !== undefined) {
-        head += fieldLine('content-type', content.type)
+        head += fieldLine(part, content.type)
       }
       return head
     } catch (error) {
-      throw new errors.InvalidArgumentError((error as Error).message)
+      throw refused(part, error)
     }
   }
 
@@ -208,47 +210,12 @@ export class AgentRequest {
   }
 }
 
-function checkOptions(options: RequestOptions): void {
-  const { path, method, upgrade, headersTimeout, bodyTimeout, reset } = options
-  if (typeof path !== 'string') throw new errors.InvalidArgumentError('path must be a string')
-  if (!path.startsWith('/') && method !== 'CONNECT' && !/^https?:\/\//.test(path)) {
-    throw new errors.InvalidArgumentError('path must be an absolute URL or start with a slash')
-  }
-  if (typeof method !== 'string') throw new errors.InvalidArgumentError('method must be a string')
-  if (upgrade && typeof upgrade !== 'string') {
-    throw new errors.InvalidArgumentError('upgrade must be a string')
-  }
-  checkTimeout('headersTimeout', headersTimeout)
-  checkTimeout('bodyTimeout', bodyTimeout)
-  if (reset !== undefined && reset !== null && typeof reset !== 'boolean') {
-    throw new errors.InvalidArgumentError('invalid reset')
-  }
-  const { expectContinue, throwOnError, maxRedirections } = options as never as Record<
-    string,
-    unknown
-  >
-  if (expectContinue !== undefined && expectContinue !== null) {
-    if (typeof expectContinue !== 'boolean') {
-      throw new errors.InvalidArgumentError('invalid expectContinue')
-    }
-  }
-  if (throwOnError) {
-    throw new errors.InvalidArgumentError(
-      'throwOnError is not supported, use the responseError interceptor'
-    )
-  }
-  if (maxRedirections) {
-    throw new errors.InvalidArgumentError(
-      'maxRedirections is not supported, use the redirect interceptor'
-    )
-  }
-}
-
-function checkTimeout(name: string, ms: unknown): void {
-  if (ms === undefined || ms === null) return
-  if (!Number.isFinite(ms) || (ms as number) < 0) {
-    throw new errors.InvalidArgumentError(`invalid ${name}`)
-  }
+/** In the words of undici; `cause` says why. */
+function refused(part: string, cause: unknown): Error {
+  let message = `invalid ${part} header`
+  if (part === ':path') message = 'invalid request path'
+  else if (!isToken(part)) message = 'invalid header key'
+  return Object.assign(new errors.InvalidArgumentError(message), { cause })
 }
 
 /** By length: most fields are told apart without a lower-case copy of their name. */

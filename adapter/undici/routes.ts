@@ -1,5 +1,19 @@
-/** Finds the socket of a host among exact names and `*.suffix` patterns. */
-export class HostRoutes {
+import { parseShmAddress } from '../shmipc/index.ts'
+
+/** Finds the socket of a host. */
+export interface Routes {
+  /** A host has the same socket for ever. */
+  readonly fixed: boolean
+  /**
+   * @param host lower case, with its port when it is not the scheme's
+   * @returns a socket path
+   */
+  find(host: string): string | undefined
+}
+
+/** Among exact names and `*.suffix` patterns. */
+export class HostRoutes implements Routes {
+  readonly fixed = true
   readonly #exact = new Map<string, string>()
   /** Longest first. */
   readonly #suffixes: [suffix: string, path: string][] = []
@@ -14,7 +28,6 @@ export class HostRoutes {
     this.#otherwise = otherwise
   }
 
-  /** @param host lower case, with its port when it is not the scheme's */
   find(host: string): string | undefined {
     const exact = this.#exact.get(host)
     if (exact !== undefined) return exact
@@ -23,5 +36,23 @@ export class HostRoutes {
       if (name.endsWith(suffix)) return path
     }
     return this.#otherwise
+  }
+}
+
+/** Of a function of the user's. */
+export class AskedRoutes implements Routes {
+  readonly fixed = false
+  readonly #ask: (host: string) => string | undefined
+  readonly #otherwise: string | undefined
+
+  constructor(ask: (host: string) => string | undefined, otherwise: string | undefined) {
+    this.#ask = ask
+    this.#otherwise = otherwise
+  }
+
+  /** @throws {InvalidArgumentError} when it is given what is no address */
+  find(host: string): string | undefined {
+    const address = this.#ask(host)
+    return address === undefined ? this.#otherwise : parseShmAddress(`routes(${host})`, address)
   }
 }

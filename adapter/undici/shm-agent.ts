@@ -7,7 +7,6 @@ import { AgentExchange } from './exchange.ts'
 import { checkHandler, type Handler, tellRefused } from './handlers.ts'
 import { type ResolvedAgentOptions, resolveAgentOptions, type ShmAgentOptions } from './options.ts'
 import { Origin, type OriginOwner } from './origin.ts'
-import { HostRoutes } from './routes.ts'
 import { Way } from './way.ts'
 
 export interface ShmAgentStatistics {
@@ -30,7 +29,6 @@ type Route = Origin | Dispatcher
 
 interface State {
   readonly options: ResolvedAgentOptions
-  readonly routes: HostRoutes
   /** By socket path. */
   readonly ways: Map<string, Way>
   /** By what requests give as origin, in whatever spelling. */
@@ -68,7 +66,6 @@ export class ShmAgent extends Dispatcher {
 
     const state: State = {
       options: resolved,
-      routes: new HostRoutes(resolved.routes, resolved.uri),
       ways: new Map(),
       known: new Map(),
       origins: new Map(),
@@ -142,7 +139,11 @@ export class ShmAgent extends Dispatcher {
     const reason = typeof error === 'function' ? null : error
     const done = typeof error === 'function' ? error : callback
     const state = this[kState]
-    state.destroyed ??= destroy(state, reason ?? new errors.ClientDestroyedError())
+    if (state.destroyed === undefined) {
+      // Whoever is told of its end finds it destroyed.
+      state.destroyed = Promise.resolve()
+      destroy(state, reason ?? new errors.ClientDestroyedError())
+    }
     if (done === undefined) return state.destroyed
     state.destroyed.then(done, done)
   }
@@ -154,12 +155,16 @@ export function takes(agent: ShmAgent, origin: string | URL | undefined): boolea
 }
 
 async function close({ active, ways }: State): Promise<void> {
-  await Promise.all([...active].map(({ pool }) => pool.close()))
+  const open = [...active]
+  await Promise.all(open.map(({ pool }) => pool.close()))
+  for (const origin of open) origin.tellDisconnected()
   await Promise.all([...ways.values()].map(({ link }) => link.close()))
 }
 
-async function destroy({ active, ways }: State, error: Error): Promise<void> {
-  for (const { pool } of [...active]) pool.destroy(error)
+function destroy({ active, ways }: State, error: Error): void {
+  const open = [...active]
+  for (const { pool } of open) pool.destroy(error)
+  for (const origin of open) origin.tellDisconnected()
   for (const { link } of ways.values()) link.destroy()
 }
 
@@ -185,6 +190,8 @@ function routeTo(state: State, origin: string | URL | undefined): Route {
   if (known !== undefined) return known
   const url = parseOrigin(spelling)
   const route = findRoute(state, url)
+  // An origin is forgotten when nothing of it is open.
+  if (!(route instanceof Origin || state.options.routes.fixed)) return route
   if (state.known.size >= MAX_KNOWN) state.known.clear()
   state.known.set(spelling, route)
   return route
@@ -202,9 +209,9 @@ function parseOrigin(spelling: string): URL {
 }
 
 function findRoute(state: State, url: URL): Route {
-  const { options, routes, origins, clock, owner } = state
+  const { options, origins, clock, owner } = state
   if (url.protocol === 'https:') return options.https
-  const path = routes.find(url.host)
+  const path = options.routes.find(url.host)
   if (path === undefined) return options.fallback
   return (
     origins.get(url.origin) ?? new Origin(url, wayTo(state, path), owner, clock, options.origin)

@@ -4,7 +4,8 @@ import {
   BodyClosedError,
   BodyLengthError,
   ConnectionLostError,
-  HttpParseError
+  HttpParseError,
+  ResponseCutShortError
 } from '../http1/index.ts'
 import { UnreachableError } from '../shmipc/index.ts'
 
@@ -24,6 +25,11 @@ export function translateError(error: Error): Error {
   ) {
     return caused(new errors.SocketError(error.message), error)
   }
+  if (error instanceof ResponseCutShortError) {
+    const { hadLength, message } = error
+    if (hadLength) return caused(new errors.ResponseContentLengthMismatchError(message), error)
+    return caused(parserError('Invalid EOF state', 'INVALID_EOF_STATE'), error)
+  }
   if (error instanceof BodyLengthError) {
     return caused(new errors.RequestContentLengthMismatchError(error.message), error)
   }
@@ -37,12 +43,10 @@ function ofResponse(error: HttpParseError): Error {
   switch (error.code) {
     case 'HTTP_HEADERS_TOO_LARGE':
       return caused(new errors.HeadersOverflowError(error.message), error)
-    case 'HTTP_BODY_TOO_LARGE':
-      return caused(new errors.ResponseExceededMaxSizeError(error.message), error)
     case 'HTTP_UNEXPECTED_UPGRADE':
       return caused(new errors.SocketError('bad upgrade'), error)
     default:
-      return caused(parserError(error), error)
+      return caused(parserError(error.message, error.code.slice('HTTP_'.length)), error)
   }
 }
 
@@ -51,10 +55,10 @@ function caused<E extends Error>(error: E, cause: Error): E {
   return error
 }
 
-function parserError({ message, code }: HttpParseError): Error {
+function parserError(message: string, code: string): Error {
   // Its types know only the options of Error; it takes the code, without HPE_.
   const { HTTPParserError } = errors as never as {
     HTTPParserError: new (message: string, code: string) => Error
   }
-  return new HTTPParserError(message, code.slice('HTTP_'.length))
+  return new HTTPParserError(`Response does not match the HTTP/1.1 protocol (${message})`, code)
 }

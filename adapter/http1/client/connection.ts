@@ -23,6 +23,18 @@ export class ConnectionLostError extends Error {
   override readonly name: string = 'ConnectionLostError'
 }
 
+/** The peer said it would end the connection behind the response, and ended it within. */
+export class ResponseCutShortError extends Error {
+  override readonly name: string = 'ResponseCutShortError'
+  /** The response had said how long it is. */
+  readonly hadLength: boolean
+
+  constructor(hadLength: boolean, options: ErrorOptions) {
+    super('other side closed within a response', options)
+    this.hadLength = hadLength
+  }
+}
+
 /** One connection to a server: it carries one exchange at a time, and is reused. */
 export class ClientConnection implements WireOwner {
   readonly carrier: Carrier
@@ -42,13 +54,16 @@ export class ClientConnection implements WireOwner {
   #answered = false
   /** The whole request has been handed to the wire. */
   #sent = false
-  #keepAlive = false
+  /** Of the response, not of those before it (1xx). */
+  #head: ResponseHead | undefined
   #keepAliveValue = ''
   #paused = false
   #trailers: Headers | undefined
   #tunnel: ResponseHead | undefined
   /** Of the bytes being read. */
   #lease: Lease | undefined
+  /** By this end: its 'close' tells nothing new. */
+  #ending = false
   #gone = false
 
   constructor(carrier: Carrier, owner: ConnectionOwner, limits?: Limits) {
@@ -89,7 +104,7 @@ export class ClientConnection implements WireOwner {
     this.#exchange = exchange
     this.#answered = false
     this.#sent = false
-    this.#keepAlive = false
+    this.#head = undefined
     this.#reader.expect(exchange.method, upgrade === undefined ? NO_UPGRADE : { upgrade })
     this.carrier.ref()
     exchange.onConnection(this)
@@ -127,7 +142,8 @@ export class ClientConnection implements WireOwner {
   }
 
   destroy(error?: Error): void {
-    if (this.#gone) return
+    if (this.#gone || this.#ending) return
+    this.#ending = true
     this.carrier.duplex.destroy(error)
     this.#end(error)
   }
@@ -158,7 +174,6 @@ export class ClientConnection implements WireOwner {
   }
 
   onEnd(): void {
-    this.#keepAlive = false
     if (this.#exchange === undefined) {
       this.destroy()
       return
@@ -169,16 +184,17 @@ export class ClientConnection implements WireOwner {
       this.#break(error as Error)
       return
     }
-    if (this.#trailers !== undefined) this.#complete(true)
+    if (this.#trailers !== undefined) this.#complete(false)
     else this.#break(new ConnectionLostError('other side closed'))
   }
 
   onClose(error: Error | undefined): void {
-    if (!this.#gone) this.#break(error ?? new ConnectionLostError('other side closed'))
+    if (!this.#gone && !this.#ending)
+      this.#break(error ?? new ConnectionLostError('other side closed'))
   }
 
   #onHead(head: ResponseHead): void {
-    this.#keepAlive = head.keepAlive
+    if (head.status >= 200) this.#head = head
     this.#limitIdle(head.headers)
     if (head.framing.kind === 'tunnel') this.#tunnel = head
     else this.#exchange?.onHead(head)
@@ -193,7 +209,7 @@ export class ClientConnection implements WireOwner {
     this.#exchange = undefined
     this.served++
     if (this.#paused) this.resume()
-    if (this.#keepAlive && exact && this.#sent && this.#wire.writableLength === 0) {
+    if (this.#head?.keepAlive === true && exact && this.#sent && this.#wire.writableLength === 0) {
       this.#owner.onFree(this)
     } else {
       this.destroy()
@@ -228,14 +244,21 @@ export class ClientConnection implements WireOwner {
   #break(error: Error): void {
     const exchange = this.#exchange
     this.#exchange = undefined
+    this.#ending = true
     this.carrier.duplex.destroy()
-    const lost =
-      error instanceof HttpParseError && error.code === 'HTTP_TRUNCATED'
-        ? new ConnectionLostError('other side closed', { cause: error })
-        : error
+    const truncated = error instanceof HttpParseError && error.code === 'HTTP_TRUNCATED'
+    const lost = truncated ? this.#lost(error) : error
     // First: a pool that has this exchange again is not empty when the connection is gone.
     if (exchange !== undefined) this.#owner.onBroken(this, exchange, lost, this.#answered)
     this.#end(lost)
+  }
+
+  #lost(cause: HttpParseError): Error {
+    const head = this.#head
+    if (head === undefined || head.keepAlive) {
+      return new ConnectionLostError('other side closed', { cause })
+    }
+    return new ResponseCutShortError(head.framing.kind === 'length', { cause })
   }
 
   #end(error: Error | undefined): void {

@@ -7,6 +7,12 @@ export interface BodyObserver {
   onBodyPart(chunk: string | Uint8Array): void
   onRequestSent(): void
   onBodyFailed(error: Error): void
+  /**
+   * The body is longer or shorter than announced: no more of it than that is sent.
+   *
+   * @throws when that fails the request
+   */
+  onWrongLength(error: BodyLengthError): void
 }
 
 /** The body's length is not the one its request announces. */
@@ -29,6 +35,7 @@ export class RequestWriter implements BodySink {
   /** Up to the framing; '' when it has been sent. */
   #head: string
   #written = 0
+  #tooLong = false
 
   /** @param head as of `writeRequestHead`, without framing and without the empty line */
   constructor(
@@ -57,8 +64,10 @@ export class RequestWriter implements BodySink {
     const bytes = Buffer.byteLength(chunk)
     if (bytes === 0) return true
     const length = this.#length
+    if (length !== undefined && this.#written + bytes > length) {
+      return this.#writeRoom(chunk, length, bytes)
+    }
     this.#written += bytes
-    if (length !== undefined && this.#written > length) throw lengthError(length, this.#written)
     let before = this.#head
     this.#head = ''
     let after = ''
@@ -73,9 +82,14 @@ export class RequestWriter implements BodySink {
 
   end(): void {
     const length = this.#length
-    if (length !== undefined && this.#written !== length) {
-      this.fail(lengthError(length, this.#written))
-      return
+    const short = length !== undefined && this.#written < length
+    if (short) {
+      try {
+        this.#observer.onWrongLength(lengthError(length, this.#written))
+      } catch (error) {
+        this.fail(error as Error)
+        return
+      }
     }
     if (this.#written === 0) {
       const framing = this.#expectsBody ? lengthLine(0) : '\r\n'
@@ -83,12 +97,21 @@ export class RequestWriter implements BodySink {
     } else if (length === undefined) {
       this.#connection.write(LAST_CHUNK, undefined, 'latin1', '')
     }
-    this.#connection.sent()
+    // What comes behind a body that is too short would be taken for its rest.
+    if (!short || this.#written === 0) this.#connection.sent()
     this.#observer.onRequestSent()
   }
 
   fail(error: Error): void {
     this.#observer.onBodyFailed(error)
+  }
+
+  /** Of a body that is too long: behind its announced end would begin another request. */
+  #writeRoom(chunk: string | Uint8Array, length: number, bytes: number): boolean {
+    const room = length - this.#written
+    if (!this.#tooLong) this.#observer.onWrongLength(lengthError(length, this.#written + bytes))
+    this.#tooLong = true
+    return room === 0 || this.write(Buffer.from(chunk as Uint8Array).subarray(0, room))
   }
 }
 

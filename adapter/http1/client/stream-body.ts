@@ -67,8 +67,14 @@ export class StreamBody implements BodySource {
       stream.on('error', NOTHING)
       stream.destroy(error)
     } else if (error !== undefined) {
-      stream.on('error', NOTHING)
-      queueMicrotask(() => stream.emit('error', error))
+      // The handler of the request may have told it.
+      let told = false
+      stream.on('error', () => {
+        told = true
+      })
+      queueMicrotask(() => {
+        if (!told) stream.emit('error', error)
+      })
     }
   }
 
