@@ -41,6 +41,44 @@ test('the client of the examples reaches the app through the proxy', async (t) =
   assert.deepEqual(readdirSync(directory), ['shmesh.yaml'])
 })
 
+test('one trace goes through two services and two proxies', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'shmesh-test-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const example = (file: string) => join(ROOT, 'examples/two-services', file)
+  const proxy = (name: string, port: string) => {
+    const text = readFileSync(example(`${name}.yaml`), 'utf8')
+      .replaceAll('/tmp/shmesh-example', directory)
+      .replace(/127\.0\.0\.1:99\d+/, '127.0.0.1:0')
+      .replace('127.0.0.1:8081', `127.0.0.1:${port}`)
+    writeFileSync(join(directory, `${name}.yaml`), text)
+    return new Run(t, directory, [CLI, 'proxy', '--config', join(directory, `${name}.yaml`)])
+  }
+  const serviceB = new Run(t, directory, [example('service-b.js')])
+  await serviceB.printed('"ready"')
+  const proxyB = proxy('proxy-b', '0')
+  await proxyB.printed('"admin"')
+  const proxyA = proxy('proxy-a', /"b-inbound","address":"[^"]*:(\d+)"/.exec(proxyB.output)![1]!)
+  await proxyA.printed('"a-outbound"')
+  const serviceA = new Run(t, directory, [example('service-a.js')])
+
+  assert.deepEqual(await serviceA.exit, [0, null], serviceA.output)
+  for (const run of [proxyA, proxyB, serviceB]) {
+    run.process.kill('SIGTERM')
+    assert.deepEqual(await run.exit, [0, null], run.output)
+  }
+  const line = (run: Run) => logLines(run.output).find((entry) => 'traceId' in entry)!
+  const [a, b, app] = [line(proxyA), line(proxyB), line(serviceB)]
+  const { traceId, status, body } = line(serviceA)
+  assert.equal(status, 200)
+  assert.equal(body, '{"hello":"a"}')
+  assert.deepEqual([a['traceId'], b['traceId'], app['traceId']], [traceId, traceId, traceId])
+  assert.equal(b['parentId'], a['spanId'])
+  assert.equal(b['requestId'], a['requestId'])
+  const transport = sharedMemory().addon === undefined ? 'socket' : 'shm'
+  assert.deepEqual([a['transport'], b['transport']], [transport, transport])
+  assert.deepEqual(readdirSync(directory).sort(), ['proxy-a.yaml', 'proxy-b.yaml'])
+})
+
 test('a message of the streams example goes and comes back', async (t) => {
   if (sharedMemory().addon === undefined) return t.skip('no shared memory here')
   const directory = mkdtempSync(join(tmpdir(), 'shmesh-test-'))
@@ -63,6 +101,13 @@ test('the README shows the examples as they are', () => {
     assert.ok(readme.includes(readFileSync(path, 'utf8')), `${path} differs from README.md`)
   }
 })
+
+function logLines(output: string): Record<string, unknown>[] {
+  return output
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+}
 
 class Run {
   readonly process: ChildProcess

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sharedMemory } from '../../adapter/index.ts'
 import {
   answering,
   dial,
@@ -7,8 +8,11 @@ import {
   roundTrip,
   startOrigin,
   type startProxy,
-  startSimpleProxy
+  startSimpleProxy,
+  temporaryDirectory,
+  unusedAddress
 } from './harness.ts'
+import { startApp } from './processes.ts'
 
 const ADMIN = { admin: 'http://127.0.0.1:0', health: 'http://127.0.0.1:0' }
 
@@ -46,6 +50,42 @@ test('admin tells readiness, statistics, metrics and the configuration', async (
   const config = JSON.parse((await ask(admin, 'GET /config_dump')).split('\r\n\r\n')[1] as string)
   assert.equal(config.clusters[0].connectTimeoutMs, 1000)
   assert.match(await ask(admin, 'GET /nowhere'), /^HTTP\/1\.1 404 .*\/config_dump/s)
+})
+
+test('ready means that the clusters it depends on can be reached', async (t) => {
+  const origin = await startOrigin(
+    t,
+    answering(() => ok('x'))
+  )
+  const proxy = { ...ADMIN, readyClusters: ['app'] }
+  const there = await startSimpleProxy(t, [origin.address], { proxy })
+  assert.deepEqual(await there.proxy.unready(), [])
+  assert.equal(origin.connections.length, 1)
+  assert.deepEqual(await there.proxy.unready(), [])
+  assert.equal(origin.connections.length, 1, 'asking again connects again')
+
+  const away = await startSimpleProxy(t, [await unusedAddress()], { proxy })
+  assert.deepEqual(await away.proxy.unready(), ['cluster app cannot be reached'])
+})
+
+test('admin tells clusters and shared memory', async (t) => {
+  if (sharedMemory().addon === undefined) return t.skip('no shared memory here')
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  await startApp(t, address)
+  const { port, proxy } = await startSimpleProxy(t, [address], { proxy: ADMIN })
+  await roundTrip(t, port, 'GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  const bound = proxy.addresses.find(({ name }) => name === 'admin')?.address as string
+  const ask = async (path: string) => {
+    const request = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`
+    const answer = await roundTrip(t, Number(new URL(bound).port), request)
+    return JSON.parse(answer.split('\r\n\r\n')[1] as string)
+  }
+  const [app] = await ask('/clusters')
+  assert.equal(app.endpoints[0].requests, 1)
+  const [memory] = await ask('/shm')
+  assert.equal(memory.owner, 'cluster app')
+  assert.equal(memory.sessions[0].path, address.slice('shm://'.length))
+  assert.deepEqual(memory.sessions[0].suspects, [])
 })
 
 test('admin does not answer pages in a browser', async (t) => {

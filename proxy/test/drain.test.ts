@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
+import { answering, dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -42,6 +42,25 @@ test('running requests end first, on connections that are then closed', async (t
   idle.stream.destroy()
   busy.stream.destroy()
   assert.equal(await drained, true)
+})
+
+test('while the word spreads, new connections are served and told to close', async (t) => {
+  const origin = await startOrigin(
+    t,
+    answering(() => ok('x'))
+  )
+  const options = { proxy: { drainDelay: '300ms' } }
+  const { port, proxy } = await startSimpleProxy(t, [origin.address], options)
+
+  const drained = proxy.drain()
+  assert.deepEqual(await proxy.unready(), ['draining'])
+  const client = await dial(t, port)
+  client.write(GET)
+  assert.match(await client.head(), /^HTTP\/1\.1 200 .*Connection: close/s)
+  assert.equal(await client.rest(), 'x')
+  client.stream.destroy()
+  assert.equal(await drained, true)
+  await assert.rejects(dial(t, port), { code: 'ECONNREFUSED' })
 })
 
 test('what still runs at the deadline is cut off', async (t) => {

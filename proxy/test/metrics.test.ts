@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { sharedMemory } from '../../adapter/index.ts'
+import type { MeshProxy } from '../index.ts'
+import { roundTrip, startSimpleProxy, temporaryDirectory, unusedAddress } from './harness.ts'
+import { startApp } from './processes.ts'
+
+/** The samples of a scrape, by name and labels. */
+async function scrape(proxy: MeshProxy): Promise<Map<string, number>> {
+  const samples = new Map<string, number>()
+  for (const line of (await proxy.metrics()).split('\n')) {
+    if (line === '' || line.startsWith('#')) continue
+    const at = line.lastIndexOf(' ')
+    samples.set(line.slice(0, at), Number(line.slice(at + 1)))
+  }
+  return samples
+}
+
+/** The sum of a metric over all labels that contain `labels`. */
+function sum(samples: Map<string, number>, name: string, labels = ''): number {
+  let total = 0
+  for (const [key, value] of samples) {
+    if (key.replace(/\{.*/, '') === name && key.includes(labels)) total += value
+  }
+  return total
+}
+
+async function get(t: TestContext, port: number, target: string, host = 'a'): Promise<void> {
+  const request = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+  assert.match(await roundTrip(t, port, request), /^HTTP\/1\.1 /)
+}
+
+test('requests and shared memory are counted, and what is taken is given back', async (t) => {
+  if (sharedMemory().addon === undefined) return t.skip('no shared memory here')
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  const app = await startApp(t, address)
+  const { port, proxy } = await startSimpleProxy(t, [address], {
+    listener: { routes: [{ match: { host: 'a' }, cluster: 'app' }] }
+  })
+  for (const size of [1, 1000, 100_000]) await get(t, port, `/${size}`)
+
+  const samples = await scrape(proxy)
+  assert.equal(sum(samples, 'request_total', 'direction="inbound"'), 3)
+  const success = 'authority="a",status_code="200",classification="success"'
+  assert.equal(sum(samples, 'response_total', success), 3)
+  assert.equal(sum(samples, 'response_latency_ms_count'), 3)
+  assert.equal(sum(samples, 'response_latency_ms_bucket', 'le="+Inf"'), 3)
+  assert.ok(sum(samples, 'response_latency_ms_sum') > 0)
+  assert.equal(sum(samples, 'response_bytes_total'), 101_001)
+  assert.equal(sum(samples, 'transport_total', '"shm"'), 3)
+  assert.equal(sum(samples, 'request_active'), 0)
+  assert.equal(sum(samples, 'shm_sessions'), 1)
+  const allocated = sum(samples, 'shm_slices_allocated_total')
+  assert.ok(allocated > 0)
+  assert.equal(sum(samples, 'shm_slices_freed_total'), allocated)
+  assert.equal(sum(samples, 'shm_slices', 'held'), 0)
+  assert.ok(sum(samples, 'shm_events_sent_total') >= 3)
+
+  await app.kill()
+  await get(t, port, '/1')
+  const later = await scrape(proxy)
+  assert.equal(sum(later, 'response_total', 'status_code="503",classification="failure"'), 1)
+  assert.equal(sum(later, 'failure_total', 'flag="UF"'), 1)
+  assert.equal(sum(later, 'shm_sessions'), 0)
+  assert.ok(sum(later, 'shm_slices_allocated_total') >= allocated, 'a counter went back')
+  assert.equal(
+    sum(later, 'shm_slices_allocated_total'),
+    sum(later, 'shm_slices_freed_total'),
+    'nothing is held of a session that is gone'
+  )
+})
+
+test('a client can add no label', async (t) => {
+  const { port, proxy } = await startSimpleProxy(t, [await unusedAddress()])
+  const names = async () => [...(await scrape(proxy)).keys()].length
+  await get(t, port, '/', 'host-0.test')
+  await roundTrip(t, port, 'rubbish\r\n\r\n')
+  const before = await names()
+  for (let i = 1; i < 20; i++) await get(t, port, `/${i}`, `host-${i}.test`)
+  await roundTrip(t, port, 'more rubbish\r\n\r\n')
+  assert.equal(await names(), before)
+  assert.equal(sum(await scrape(proxy), 'request_total'), 22)
+})

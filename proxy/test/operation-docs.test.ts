@@ -1,0 +1,54 @@
+/** The guide to operation and the code list the same names, in both directions. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parseAllDocuments } from 'yaml'
+import { FIELD_NAMES } from '../access-log/format.ts'
+import { FAILURE_FLAGS } from '../failure.ts'
+import { parseConfig } from '../index.ts'
+import { Metrics } from '../metrics/prometheus.ts'
+import { startSimpleProxy, unusedAddress } from './harness.ts'
+
+function read(path: string): string {
+  return readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')
+}
+
+/** The rows of the table under a heading, as cells. */
+function table(heading: string): string[][] {
+  const section = read('docs/guides/operation.md').split(`\n## ${heading}\n`)[1] ?? ''
+  const rows = section.split('\n## ')[0]?.match(/^\| `.*$/gm) ?? []
+  return rows.map((row) => row.split('|').slice(1, -1))
+}
+
+function names(cell: string): string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] as string)
+}
+
+test('every metric is documented, and no other', async (t) => {
+  const { proxy } = await startSimpleProxy(t, [await unusedAddress()])
+  const families = new Metrics(proxy).collect().all.map(({ name }) => name)
+  const documented = table('Metrics').flatMap(([cell]) => names(cell as string))
+  assert.deepEqual(documented.sort(), families.sort())
+})
+
+test('every flag is documented with its reasons, and no other', () => {
+  const documented = table('Flags: what they say at three in the morning').flatMap(
+    ([flag, reasons]) =>
+      names(reasons as string).map((reason) => [reason, names(flag as string)[0]])
+  )
+  assert.deepEqual(Object.fromEntries(documented), FAILURE_FLAGS)
+})
+
+test('every field of the access log is documented, and no other', () => {
+  const documented = table('The access log').flatMap(([cell]) => names(cell as string))
+  assert.deepEqual(documented.sort(), [...FIELD_NAMES].sort())
+})
+
+test('the configurations of the examples can be used', () => {
+  const files = ['proxy/shmesh.yaml', 'two-services/proxy-a.yaml', 'two-services/proxy-b.yaml']
+  for (const file of files) parseConfig(read(`examples/${file}`), file)
+  const [, map] = parseAllDocuments(read('examples/deploy/kubernetes.yaml'))
+  const { data } = map?.toJS() as { data: Record<string, string> }
+  const config = parseConfig(data['shmesh.yaml'] as string, 'kubernetes.yaml')
+  assert.deepEqual(config.readyClusters, ['app'])
+})
