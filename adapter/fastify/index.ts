@@ -2,10 +2,11 @@
  * The Fastify plugin: `await app.register(shmesh)`, and the app serves shared memory as it serves
  * TCP. Routes, hooks, plugins, logging and errors do not change.
  */
-import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { InvalidArgumentError } from '../errors.ts'
 import { countIn, resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
-import { type SessionStatistics, SharedBody } from '../shmipc/index.ts'
+import { type SessionReport, type SessionStatistics, SharedBody } from '../shmipc/index.ts'
 import { bufferParser } from './buffer-parser.ts'
 import { ReplyMemory } from './reply-memory.ts'
 
@@ -13,13 +14,31 @@ export type { BufferParserOptions } from './buffer-parser.ts'
 export type { ReplyMemory } from './reply-memory.ts'
 
 /** Of `app.register(shmesh, options)`. */
-export type ShmPluginOptions = ServerOptions
+export interface ShmPluginOptions extends ServerOptions {
+  /**
+   * When the app is served. `ready`: as part of `app.ready()`, and so of `app.listen()`; what fails
+   * fails it. `listen`: when `app.listen()` has bound its own address, so that both appear together;
+   * a failure then closes the app. `manual`: when `app.shm.listen()` is called.
+   *
+   * @defaultValue 'ready'
+   */
+  readonly listen?: 'ready' | 'listen' | 'manual'
+}
 
 export interface ShmServer {
-  /** Unix sockets the app serves. */
+  /** What clients are given: `shm:///run/shmesh/app.sock`; of several paths the first. */
+  readonly address: string
+  /** Unix sockets the app serves; of a directory, when it does, the one of this thread. */
   readonly paths: readonly string[]
   /** `socket` when shared memory cannot be had; undefined before the app is ready. */
   readonly transport: 'shm' | 'socket' | undefined
+  /**
+   * Serves the paths: with `listen: 'manual'`; else it has been done, or will be.
+   *
+   * @throws {ShmError} `SHM_ERR_ADDRESS`, `SHM_ERR_ADDRESS_IN_USE`, `SHM_ERR_PERMISSION`: nothing is
+   *   left behind, and it may be tried again; `SHM_ERR_SESSION_CLOSED` when the app closes
+   */
+  listen(): Promise<void>
   /**
    * A Buffer of the same bytes that may be sent in any number of responses: it is copied to each
    * client's shared memory once and read there by all of them. It is immutable: what is written to
@@ -33,11 +52,17 @@ export interface ShmServer {
   unshare(buffer: Buffer): void
   /** One entry per session: memory, slices in use, wake-ups, fallbacks. */
   statistics(): SessionStatistics[]
+  /** The same, and what each stream waits for and holds. */
+  inspect(): SessionReport[]
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     shm: ShmServer
+  }
+  interface FastifyRequest {
+    /** As that of its reply. */
+    shm: ReplyMemory
   }
   interface FastifyReply {
     shm: ReplyMemory
@@ -48,20 +73,39 @@ declare module 'fastify' {
 const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
 
 const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
-  const resolved = resolveServerOptions('the shmesh plugin', options, FASTIFY_OPTIONS)
+  const { listen = 'ready', ...server } = options
+  if (!['ready', 'listen', 'manual'].includes(listen)) {
+    throw new InvalidArgumentError('listen', "'ready', 'listen' or 'manual'", listen)
+  }
+  const resolved = resolveServerOptions('the shmesh plugin', server, ['listen'], FASTIFY_OPTIONS)
   const served = new ServedPaths(app.server, resolved, app.log)
   const force = app.initialConfig.forceCloseConnections === true
   const close = () => served.close(!force, force ? 0 : resolved.drainTimeoutMs)
   countIn(app.server, served, close)
+  const open = async () => {
+    await served.open()
+    // Run first of all, for it is registered last. From `preClose` on Fastify answers 503.
+    if (!force) (app as Partial<Closing>).onClose?.(() => served.leave(true))
+  }
 
   app.decorate('shm', {
-    paths: served.paths,
+    address: served.address,
+    get paths() {
+      return served.paths
+    },
     get transport() {
       return served.transport
     },
+    listen: open,
     share: (bytes: Uint8Array) => new SharedBody(bytes).buffer,
     unshare: (buffer: Buffer) => SharedBody.of(buffer)?.close(),
-    statistics: () => served.statistics()
+    statistics: () => served.statistics(),
+    inspect: () => served.report()
+  })
+  app.decorateRequest('shm', {
+    getter(this: FastifyRequest) {
+      return new ReplyMemory(this.raw.socket)
+    }
   })
   app.decorateReply('shm', {
     getter(this: FastifyReply) {
@@ -69,14 +113,12 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
     }
   })
 
-  app.addHook('onReady', async () => {
-    await served.open()
-    // Run first of all, for it is registered last. From `preClose` on Fastify answers 503.
-    if (!force) (app as Partial<Closing>).onClose?.(() => served.leave(true))
-  })
+  if (listen === 'ready') app.addHook('onReady', open)
 
   // As Fastify says of its own sockets, and then only: an app that does not listen logs nothing more.
   app.addHook('onListen', async () => {
+    if (listen === 'listen') await open().catch((error) => giveUp(app, error))
+    if (served.transport === undefined) return
     for (const path of served.paths) app.log.info(`Server listening at shm://${path}`)
   })
 
@@ -85,6 +127,13 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
   app.addHook('preClose', async () => {
     void close()
   })
+}
+
+/** Fastify only logs what this hook throws, and would go on without the paths. */
+function giveUp(app: FastifyInstance, error: unknown): void {
+  app.log.error(error, 'the app closes, for it cannot be served through shared memory')
+  // Not awaited: closing waits for the hook.
+  void app.close()
 }
 
 /** Of avvio, which Fastify is built on: what `addHook('onClose')` calls, at any time. */

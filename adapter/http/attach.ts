@@ -1,12 +1,14 @@
 import type { Server } from 'node:http'
 import { warnOnce } from '../log.ts'
 import { countIn, resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
-import type { SessionStatistics } from '../shmipc/index.ts'
+import type { SessionReport, SessionStatistics } from '../shmipc/index.ts'
 
 export type AttachOptions = ServerOptions
 
 /** A server's presence on the paths it was attached to. */
 export interface Attachment {
+  /** What clients are given: `shm:///run/shmesh/app.sock`; of several paths the first. */
+  readonly address: string
   /** Unix sockets the server serves. */
   readonly paths: readonly string[]
   /** `socket` when shared memory cannot be had. */
@@ -15,6 +17,8 @@ export interface Attachment {
   readonly connections: number
   /** One entry per session: memory, slices in use, wake-ups, fallbacks. */
   statistics(): SessionStatistics[]
+  /** The same, and what each stream waits for and holds. */
+  inspect(): SessionReport[]
   /**
    * Accepts nobody new, answers what is under way for as long as `drainTimeout`, and removes the
    * paths. The server's own `close()` does it too.
@@ -47,12 +51,14 @@ export async function attach(server: Server, options: AttachOptions = {}): Promi
   }
   const uncount = countIn(server, served, close)
   return {
+    address: served.address,
     paths: served.paths,
     transport: served.transport!,
     get connections() {
       return served.connections
     },
     statistics: () => served.statistics(),
+    inspect: () => served.report(),
     close
   }
 }

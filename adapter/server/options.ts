@@ -1,13 +1,14 @@
 import { isIP } from 'node:net'
 import { InvalidArgumentError } from '../errors.ts'
 import { parseDuration } from '../options.ts'
-import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
+import { defaultSocketPath, parseShmAddress, parseShmDirectory } from '../shmipc/index.ts'
 
 /** How an HTTP server is served through shared memory. */
 export interface ServerOptions {
   /**
    * Unix socket the proxy connects to: `shm:///run/shmesh/app.sock` or an absolute path, or several
-   * of them.
+   * of them. One that ends in `/` is a directory, made when it is missing, in which each process and
+   * each worker thread that is given it has a socket of its own; clients spread over all of them.
    *
    * @defaultValue `app.sock` in `SHMESH_DIR`, else in `$XDG_RUNTIME_DIR/shmesh`, else in
    *   `<tmpdir>/shmesh-<uid>`
@@ -59,6 +60,7 @@ export interface ServerOptions {
 }
 
 export interface ResolvedServerOptions {
+  /** Directories end in `/`. */
   readonly paths: readonly string[]
   readonly mode: number | undefined
   readonly group: string | number | undefined
@@ -82,22 +84,24 @@ export const SERVER_OPTIONS: readonly (keyof ServerOptions)[] = [
 
 /**
  * @param owner what was given the options, for the message
+ * @param own names of others it knows
  * @param ignored names of others that may be among them
  * @throws {InvalidArgumentError}
  */
 export function resolveServerOptions(
   owner: string,
   options: ServerOptions,
+  own: readonly string[] = [],
   ignored: readonly string[] = []
 ): ResolvedServerOptions {
-  const known = [...SERVER_OPTIONS, ...ignored]
+  const known: readonly string[] = [...SERVER_OPTIONS, ...own]
   for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue
-    throw new InvalidArgumentError(owner, `given ${SERVER_OPTIONS} only`, name)
+    if (known.includes(name) || ignored.includes(name)) continue
+    throw new InvalidArgumentError(owner, `given ${known.join(', ')} only`, name)
   }
   const given = options.path === undefined ? [defaultSocketPath('app')] : [options.path].flat()
   if (given.length === 0) throw new InvalidArgumentError('path', 'one path at least', '[]')
-  const paths = given.map((path) => parseShmAddress('path', path as string))
+  const paths = given.map((path) => parsePath(path as string))
   const { mode, group, takeover = false, memory, compat = false, drainTimeout = '30s' } = options
   const { remoteAddress } = options
   checkBoolean('takeover', takeover)
@@ -115,6 +119,11 @@ export function resolveServerOptions(
     remoteAddress,
     drainTimeoutMs: parseDuration('drainTimeout', drainTimeout)
   }
+}
+
+function parsePath(path: string): string {
+  const directory = parseShmDirectory('path', path)
+  return directory === undefined ? parseShmAddress('path', path) : `${directory}/`
 }
 
 function checkBoolean(option: string, value: unknown): void {

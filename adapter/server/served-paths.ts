@@ -1,11 +1,14 @@
 import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { ShmError } from '../errors.ts'
 import { HttpConnections, ServerConnections } from '../http1/index.ts'
 import {
   listen,
+  type SessionReport,
   type SessionStatistics,
   type ShmListener,
-  type ShmSession
+  type ShmSession,
+  socketIn
 } from '../shmipc/index.ts'
 import type { ResolvedServerOptions } from './options.ts'
 
@@ -26,6 +29,7 @@ export class ServedPaths {
   readonly #own: HttpConnections
   /** Plain sockets; with `compat` everything. */
   readonly #borrowed: ServerConnections
+  #opening: Promise<void> | undefined
   #left: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
@@ -36,8 +40,15 @@ export class ServedPaths {
     this.#borrowed = new ServerConnections(server)
   }
 
+  /** Sockets that are served; what was asked for before it is open. */
   get paths(): readonly string[] {
-    return this.#options.paths
+    const { paths } = this.#options
+    return this.#listeners.length === 0 ? paths : this.#listeners.map(({ path }) => path)
+  }
+
+  /** What clients are given: the first path as a URL, a directory as a directory. */
+  get address(): string {
+    return `shm://${encodeURI(this.#options.paths[0]!).replaceAll('?', '%3F').replaceAll('#', '%23')}`
   }
 
   /** Undefined before it is open. */
@@ -54,16 +65,24 @@ export class ServedPaths {
     return this.#sessions.map((session) => session.statistics())
   }
 
-  /** Serves every path, or none and throws why. */
-  async open(): Promise<void> {
-    const { paths, ...options } = this.#options
-    try {
-      for (const path of paths) this.#listeners.push(await listen({ ...options, path }))
-    } catch (error) {
-      await Promise.all(this.#listeners.map((listener) => listener.close()))
-      throw error
+  report(): SessionReport[] {
+    return this.#sessions.map((session) => session.report())
+  }
+
+  /**
+   * Serves every path, or none and throws why. Once, whoever calls it again, unless it failed.
+   *
+   * @throws {ShmError} `SHM_ERR_SESSION_CLOSED` after `leave`
+   */
+  open(): Promise<void> {
+    if (this.#left !== undefined) {
+      return Promise.reject(new ShmError('SHM_ERR_SESSION_CLOSED', 'the server is closing'))
     }
-    for (const listener of this.#listeners) this.#serve(listener)
+    this.#opening ??= this.#open().catch((error) => {
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
   }
 
   /**
@@ -72,12 +91,7 @@ export class ServedPaths {
    * @param ask false: clients are not asked
    */
   leave(ask: boolean): Promise<void> {
-    this.#left ??= Promise.all(this.#listeners.map((listener) => listener.close())).then(
-      async () => {
-        if (!ask) return
-        await within(LEAVE_MS, Promise.all(this.#sessions.map((session) => session.leave())))
-      }
-    )
+    this.#left ??= this.#leave(ask)
     return this.#left
   }
 
@@ -108,6 +122,30 @@ export class ServedPaths {
 
   get #sessions(): ShmSession[] {
     return this.#listeners.flatMap((listener) => [...listener.sessions])
+  }
+
+  async #open(): Promise<void> {
+    const { paths, ...options } = this.#options
+    const opened: ShmListener[] = []
+    try {
+      for (const path of paths) {
+        const own = path.endsWith('/') ? await socketIn(path.slice(0, -1)) : path
+        opened.push(await listen({ ...options, path: own }))
+      }
+    } catch (error) {
+      await Promise.all(opened.map((listener) => listener.close()))
+      throw error
+    }
+    this.#listeners.push(...opened)
+    for (const listener of opened) this.#serve(listener)
+  }
+
+  async #leave(ask: boolean): Promise<void> {
+    // Closed while it opens: what comes of that must go, too.
+    await this.#opening?.catch(() => undefined)
+    await Promise.all(this.#listeners.map((listener) => listener.close()))
+    if (!ask) return
+    await within(LEAVE_MS, Promise.all(this.#sessions.map((session) => session.leave())))
   }
 
   #serve(listener: ShmListener): void {

@@ -227,7 +227,7 @@ function dropAbandoned(claim: string): void {
 function addressInUse(path: string): ShmError {
   return new ShmError(
     'SHM_ERR_ADDRESS_IN_USE',
-    `a living server listens on ${path}; stop it, choose another path, or replace it with ` +
-      'takeover: true'
+    `a living server listens on ${path}; stop it, choose another path, replace it with ` +
+      'takeover: true, or let processes share a directory: a path that ends in /'
   )
 }
