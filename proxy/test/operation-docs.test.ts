@@ -52,3 +52,20 @@ test('the configurations of the examples can be used', () => {
   const config = parseConfig(data['shmesh.yaml'] as string, 'kubernetes.yaml')
   assert.deepEqual(config.readyClusters, ['app'])
 })
+
+test('every test the comparison names exists, and every row of ours names one', () => {
+  const rows = read('docs/reference/comparison.md').match(/^\| (?!---| {2}).*\|$/gm) ?? []
+  const claims = rows.map((row) => row.split(/ \|(?: |$)/)).filter(([first]) => first !== '|')
+  assert.ok(claims.length > 30)
+  for (const cells of claims) {
+    const [file, name] = (/^`(.*)`$/.exec(cells[5] as string)?.[1] ?? '').split(/: (.*)/)
+    if (cells[1] === 'no') continue
+    assert.ok(name !== undefined, `${cells[0]} names no test`)
+    const quoted = [`test('${name}'`, `test("${name}"`]
+    const source = read(`proxy/test/${file}`)
+    assert.ok(
+      quoted.some((text) => source.includes(text)),
+      `${file} has no test "${name}"`
+    )
+  }
+})
