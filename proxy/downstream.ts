@@ -7,6 +7,7 @@ import {
 } from '../adapter/http1/index.ts'
 import type { ProxyContext } from './context.ts'
 import type { Watched } from './deadlines.ts'
+import type { Destination } from './destination.ts'
 import { Exchange } from './exchange.ts'
 import { type Failure, failures } from './failure.ts'
 import type { Forwarding, HopOptions } from './headers/request.ts'
@@ -35,8 +36,8 @@ export interface DownstreamOwner {
   trusts(remoteAddress: string): boolean
   /** The request as it is routed, logged and sent on. */
   normalize(head: RequestHead): RequestHead
-  /** Where a request goes, or why it goes nowhere. */
-  route(head: RequestHead): Cluster | Failure
+  /** What becomes of a request, or why nothing does. */
+  route(head: RequestHead): Destination | Failure
   /** What counts requests to `cluster`, or those that go nowhere. */
   series(cluster: Cluster | undefined): RequestSeries
   /** A request was answered before it could be read as one. */
@@ -99,12 +100,14 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   onHead(received: RequestHead): void {
     const owner = this.#owner
     const head = owner.normalize(received)
-    const target = owner.route(head)
-    const cluster = 'pick' in target ? target : undefined
-    const exchange = new Exchange(owner.context, this, head, cluster, owner.series(cluster))
+    const found = owner.route(head)
+    const failure = 'reason' in found ? found : undefined
+    const destination = 'reason' in found ? undefined : found
+    const series = owner.series(destination?.cluster)
+    const exchange = new Exchange(owner.context, this, head, destination, series)
     this.#exchange = exchange
-    if ('pick' in target) exchange.begin()
-    else exchange.fail(target)
+    if (failure === undefined) exchange.begin()
+    else exchange.fail(failure)
   }
 
   onBody(chunk: Buffer): void {

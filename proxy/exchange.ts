@@ -9,14 +9,15 @@ import { exchangeRecord } from './access-log/exchange-record.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
 import type { ProxyContext } from './context.ts'
 import type { TransportLabel } from './counters.ts'
+import type { Destination, DirectAnswer } from './destination.ts'
 import type { Downstream } from './downstream.ts'
 import { type Failure, failures } from './failure.ts'
 import type { Forwarding } from './headers/request.ts'
 import type { WrittenRequest } from './headers/request-writer.ts'
 import type { RequestSeries } from './metrics/request-series.ts'
-import { Reply } from './reply.ts'
+import { failureAnswer, Reply } from './reply.ts'
+import { overrun } from './time-limits.ts'
 import { Upload } from './upload.ts'
-import type { Cluster } from './upstream/cluster.ts'
 import type { ResponseTaker, UpstreamConnection } from './upstream/connection.ts'
 import { worseLabel } from './wire/leg.ts'
 import { tunnel } from './wire/tunnel.ts'
@@ -27,7 +28,7 @@ import { tunnel } from './wire/tunnel.ts'
  */
 export class Exchange implements ResponseTaker, AttemptsOwner {
   readonly head: RequestHead
-  readonly cluster: Cluster | undefined
+  readonly destination: Destination | undefined
   readonly reply: Reply
   /** Milliseconds, as performance.now() counts. */
   readonly startedAt: number = performance.now()
@@ -44,24 +45,26 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   readonly #context: ProxyContext
   readonly #downstream: Downstream
   #connection: UpstreamConnection | undefined
+  /** When a byte last moved to or from the upstream, on the coarse clock. */
+  #progressAt = 0
   #tunnelled = false
   #accounted = false
 
-  /** @param cluster where it goes; without one it can only be {@link fail}ed */
+  /** @param destination what becomes of it; without one it can only be {@link fail}ed */
   constructor(
     context: ProxyContext,
     downstream: Downstream,
     head: RequestHead,
-    cluster: Cluster | undefined,
+    destination: Destination | undefined,
     series: RequestSeries
   ) {
     this.#context = context
     this.#series = series
     this.#downstream = downstream
     this.head = head
-    this.cluster = cluster
+    this.destination = destination
     this.reply = new Reply(head, downstream.out, downstream.forwarding.hop.via)
-    this.attempts = new Attempts(this, head, cluster, context.counters)
+    this.attempts = new Attempts(this, head, destination, context.counters)
     this.upload = new Upload(downstream, head, this.attempts.keptBytes)
     downstream.wire.leg?.begin()
     context.counters.total++
@@ -93,10 +96,17 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     return this.#connection !== undefined && !this.#connection.out.blocked
   }
 
-  /** Sends the request to an endpoint; what is written leaves with {@link flush}. */
+  /** Sends the request to an endpoint, or answers it; {@link flush} sends what is written. */
   begin(): void {
     const { head } = this
-    const written = this.#downstream.writer.write(head, originForm(head.method, head.target))
+    const { answer, host, rewrite } = this.destination as Destination
+    if (answer !== undefined) {
+      this.#answer(answer(head))
+      return
+    }
+    const target = originForm(head.method, head.target)
+    const sent = rewrite === undefined ? target : rewrite(target)
+    const written = this.#downstream.writer.write(head, sent, host ?? head.host)
     if (written === undefined) {
       this.fail(failures.loop())
       return
@@ -112,16 +122,19 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
 
   /** @param chunk valid during the call */
   requestBody(chunk: Buffer): void {
+    this.#progressAt = this.#context.deadlines.now
     if (this.reply.done) this.upload.discard(chunk)
     else this.upload.add(chunk, this.#connection)
   }
 
   requestEnd(trailers: Headers): void {
+    this.#progressAt = this.#context.deadlines.now
     this.upload.end(trailers, this.#connection)
   }
 
   attempt(connection: UpstreamConnection): void {
     this.#connection = connection
+    this.#progressAt = this.#context.deadlines.now
     connection.begin(this, this.head.method, this.head.upgrade)
     connection.out.text((this.written as WrittenRequest).text)
     this.upload.sendAll(connection.out)
@@ -139,16 +152,22 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   }
 
   upstreamDrained(): void {
+    this.#progressAt = this.#context.deadlines.now
     this.#downstream.proceed()
   }
 
   responseHead(head: ResponseHead): void {
+    this.#progressAt = this.#context.deadlines.now
     if (head.status < 200 && head.status !== 101) {
       this.reply.interim(head)
       return
     }
     const connection = this.#connection as UpstreamConnection
-    connection.endpoint.succeeded()
+    if (this.attempts.rejects(connection.endpoint, head.status)) {
+      this.#dropConnection()
+      this.attempts.retryRejected(connection.endpoint)
+      return
+    }
     this.upload.forget()
     if (this.#context.accessLog !== undefined) this.headMs = performance.now() - this.startedAt
     if (this.#context.draining || this.#bodyIsWithheld()) this.reply.closes = true
@@ -158,6 +177,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   }
 
   responseBody(chunk: Buffer, lease: Lease | undefined): void {
+    this.#progressAt = this.#context.deadlines.now
     this.reply.body(chunk, lease)
   }
 
@@ -175,6 +195,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   }
 
   responseSettled(): void {
+    this.attempts.end()
     this.#downstream.proceed()
   }
 
@@ -182,6 +203,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     // RFC 9110 7.8: the protocol changes after the whole request, not within it.
     if (!this.upload.complete) {
       connection.destroy()
+      this.attempts.end()
       this.#abort(failures.earlySwitch(connection.endpoint.label))
       return
     }
@@ -193,6 +215,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     tunnel(this.#downstream.wire, connection.wire, early, () => {
       this.#downstream.released()
       connection.released()
+      this.attempts.end()
       this.#answered()
     })
   }
@@ -225,17 +248,28 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
       this.upload.sweep(now)
       return
     }
-    const config = this.cluster?.config
-    if (config === undefined) return
+    const limits = this.destination?.limits
+    if (limits === undefined) return
     this.attempts.sweep(now)
     if (this.reply.done) return
-    const age = now - this.startedAt
-    const { requestTimeoutMs, headTimeoutMs } = config
-    if (requestTimeoutMs > 0 && age > requestTimeoutMs) {
-      this.fail(failures.timeout(this.#label(), 'finish', requestTimeoutMs))
-    } else if (headTimeoutMs > 0 && age > headTimeoutMs && !this.reply.started) {
-      this.fail(failures.timeout(this.#label(), 'begin', headTimeoutMs))
+    if (!this.#waitsForUpstream()) this.#progressAt = now
+    const { started } = this.reply
+    const age = { age: now - this.startedAt, started, stalled: now - this.#progressAt }
+    const failure = overrun(limits, age, this.attempts.endpoint?.label ?? 'upstream')
+    if (failure !== undefined) {
+      this.fail(failure)
+    } else if (this.#connection !== undefined && !started && this.attempts.isOverdue(now)) {
+      const { endpoint } = this.#connection
+      this.#dropConnection()
+      this.attempts.timedOut(endpoint)
     }
+  }
+
+  /** It has a connection, and neither the client's sending nor its reading is what takes time. */
+  #waitsForUpstream(): boolean {
+    const connection = this.#connection
+    if (connection === undefined || this.#downstream.out.blocked) return false
+    return this.upload.complete || connection.out.blocked
   }
 
   /**
@@ -249,17 +283,27 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
       return
     }
     this.#count(failure)
-    if (this.#context.draining || this.upload.isLarge(this.#bodyIsWithheld()))
+    this.#answer(failureAnswer(failure))
+  }
+
+  /** Answers in the upstream's place. */
+  #answer(answer: DirectAnswer): void {
+    if (this.#context.draining || this.upload.isLarge(this.#bodyIsWithheld())) {
       this.reply.closes = true
-    this.reply.fail(failure)
+    }
+    this.reply.answer(answer)
     this.#downstream.out.flush()
     this.#answered()
     this.#downstream.proceed()
   }
 
   #letGo(): void {
+    this.#dropConnection()
+    this.attempts.end()
+  }
+
+  #dropConnection(): void {
     this.upload.endDirect()
-    this.attempts.cancel()
     this.#connection?.abandon()
     this.#connection = undefined
   }
@@ -279,10 +323,6 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   /** The client waits for 100 (Continue), has not got it, and may now never send the body. */
   #bodyIsWithheld(): boolean {
     return this.head.expectContinue && !this.reply.continued && !this.upload.complete
-  }
-
-  #label(): string {
-    return this.attempts.endpoint?.label ?? 'upstream'
   }
 
   #answered(): void {

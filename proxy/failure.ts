@@ -93,6 +93,36 @@ export const failures = {
     status: 503,
     message: `upstream ${label} has no free connection`
   }),
+  clusterFull: (cluster: string): Failure => ({
+    reason: 'upstream_overloaded',
+    status: 503,
+    message: `cluster ${cluster} has as many requests in flight, and waiting, as it may`
+  }),
+  noMemory: (label: string, percent: number): Failure => ({
+    reason: 'upstream_overloaded',
+    status: 503,
+    message: `upstream ${label} has less than ${percent} % of its shared memory free`
+  }),
+  emptyCluster: (cluster: string, problem: string): Failure => ({
+    reason: 'upstream_unreachable',
+    status: 503,
+    message: `cluster ${cluster} has no endpoint: ${problem}`
+  }),
+  denied: (host: string): Failure => ({
+    reason: 'request_refused',
+    status: 403,
+    message: `passthrough does not connect to ${host}`
+  }),
+  ownListener: (host: string): Failure => ({
+    reason: 'loop_detected',
+    status: 508,
+    message: `${host} is this proxy itself: passthrough would go round in circles`
+  }),
+  stalled: (label: string, limitMs: number): Failure => ({
+    reason: 'upstream_timeout',
+    status: 504,
+    message: `no byte moved to or from upstream ${label} for ${limitMs} ms`
+  }),
   timeout: (label: string, what: 'begin' | 'finish', limitMs: number): Failure => ({
     reason: 'upstream_timeout',
     status: 504,

@@ -1,7 +1,7 @@
 /** Binds one configured address and turns what arrives there into downstream connections. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
-import { originForm, type RequestHead } from '../adapter/http1/index.ts'
+import type { RequestHead } from '../adapter/http1/index.ts'
 import {
   type ClaimedPath,
   type ClaimOptions,
@@ -12,8 +12,9 @@ import {
 } from '../adapter/shmipc/index.ts'
 import { refusalRecord } from './access-log/exchange-record.ts'
 import { trustRule } from './config/trust.ts'
-import type { ListenerConfig } from './config/types.ts'
+import { type ListenerConfig, PASSTHROUGH, type RouteConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
+import type { Destination } from './destination.ts'
 import { Downstream, type DownstreamOwner } from './downstream.ts'
 import { type Failure, failures } from './failure.ts'
 import type { HopOptions } from './headers/request.ts'
@@ -45,7 +46,7 @@ export class Listener implements DownstreamOwner {
   /** Connections accepted so far. */
   accepted = 0
   readonly #config: ListenerConfig
-  readonly #routes: RouteTable<Cluster>
+  readonly #routes: RouteTable
   readonly #connections = new Set<Downstream>()
   readonly #series = new Map<Cluster | undefined, RequestSeries>()
   #binding: Binding | undefined
@@ -63,7 +64,7 @@ export class Listener implements DownstreamOwner {
     this.idleTimeoutMs = config.idleTimeoutMs
     this.trusts = trustRule(config.trustForwarded)
     this.#config = config
-    this.#routes = new RouteTable(config.routes, findCluster)
+    this.#routes = new RouteTable(config.routes, config.direction, findCluster)
   }
 
   get name(): string {
@@ -73,6 +74,11 @@ export class Listener implements DownstreamOwner {
   /** Empty until {@link listen} has resolved. */
   get address(): string {
     return this.#binding?.address ?? ''
+  }
+
+  /** It has a route to wherever a request wants to go. */
+  get passesThrough(): boolean {
+    return this.#config.routes.some((route) => leadsTo(route, PASSTHROUGH))
   }
 
   get connections(): number {
@@ -111,7 +117,9 @@ export class Listener implements DownstreamOwner {
     if (known !== undefined) return known
     const { name, direction, routes } = this.#config
     const to = cluster?.config.name ?? ''
-    const hosts = new Set(routes.filter((route) => route.cluster === to).map(({ host }) => host))
+    const hosts = new Set(
+      routes.filter((route) => leadsTo(route, to)).map(({ match }) => match.host)
+    )
     const [authority = '*', ...others] = hosts
     const series = new RequestSeries({
       direction,
@@ -145,14 +153,10 @@ export class Listener implements DownstreamOwner {
     }
   }
 
-  route(head: RequestHead): Cluster | Failure {
+  route(head: RequestHead): Destination | Failure {
     if (head.method === 'CONNECT') return failures.connectRefused()
     if (/^https:/i.test(head.target)) return failures.tlsTarget()
-    const result = this.#routes.find(head.host, originForm(head.method, head.target))
-    if (result.cluster !== undefined) return result.cluster
-    if (result.unmatched === 'path') return failures.noPath()
-    if (result.unmatched === 'ambiguous path') return failures.ambiguousPath()
-    return failures.noHost(head.host, this.#config.direction === 'inbound' ? 404 : 502)
+    return this.#routes.find(head)
   }
 
   closed(downstream: Downstream): void {
@@ -256,6 +260,10 @@ export class Listener implements DownstreamOwner {
     this.#connections.add(downstream)
     downstream.wire.resume()
   }
+}
+
+function leadsTo({ action }: RouteConfig, cluster: string): boolean {
+  return action.kind === 'forward' && action.clusters.some(({ name }) => name === cluster)
 }
 
 function stopServer(server: Server): Promise<void> {

@@ -4,8 +4,8 @@ import { ShmError } from '../adapter/errors.ts'
 import type { SessionReport, ShmSession } from '../adapter/shmipc/index.ts'
 import { AccessLog, type LineSink } from './access-log/access-log.ts'
 import type { Admin } from './admin.ts'
-import { PASSTHROUGH } from './config/resolve.ts'
-import type { ListenerConfig, ProxyConfig } from './config/types.ts'
+import { passthroughDefaults } from './config/resolve-cluster.ts'
+import { type ListenerConfig, PASSTHROUGH, type ProxyConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
 import { Counters } from './counters.ts'
 import { Deadlines } from './deadlines.ts'
@@ -16,6 +16,7 @@ import { Readiness } from './readiness.ts'
 import { type ProxyStatistics, reportStatistics } from './statistics.ts'
 import { type Cluster, StaticCluster } from './upstream/cluster.ts'
 import { PassthroughCluster } from './upstream/passthrough.ts'
+import { type OwnPorts, PassthroughRules } from './upstream/passthrough-rules.ts'
 
 export interface ProxyLogs {
   readonly log: Logger
@@ -35,18 +36,6 @@ export interface SharedMemoryReport {
   readonly owner: string
   readonly sessions: readonly SessionReport[]
 }
-
-const PASSTHROUGH_DEFAULTS = {
-  connectTimeoutMs: 1000,
-  queueTimeoutMs: 5000,
-  headTimeoutMs: 0,
-  requestTimeoutMs: 0,
-  idleTimeoutMs: 30_000,
-  retries: 2,
-  retryBufferBytes: 2 * 1024 * 1024,
-  connections: 1024,
-  pending: 1024
-} as const
 
 /** A running proxy. Made by {@link createProxy}. */
 export class MeshProxy {
@@ -76,7 +65,11 @@ export class MeshProxy {
     for (const cluster of config.clusters) {
       this.#clusters.set(cluster.name, new StaticCluster(cluster, this.#context))
     }
-    const passthrough = new PassthroughCluster(PASSTHROUGH_DEFAULTS, this.#context)
+    const passthrough = new PassthroughCluster(
+      passthroughDefaults(),
+      this.#context,
+      new PassthroughRules(config.passthrough, () => this.#ownPorts())
+    )
     this.#clusters.set(PASSTHROUGH, passthrough)
     this.#listeners = config.listeners.map((listener) => this.#createListener(listener))
     this.#readiness = new Readiness(config.readyClusters.map((name) => this.#findCluster(name)))
@@ -198,6 +191,11 @@ export class MeshProxy {
     return inTime
   }
 
+  #ownPorts(): OwnPorts {
+    const looping = this.#listeners.filter((listener) => listener.passesThrough)
+    return { admin: portsOf(this.#admins), looping: portsOf(looping) }
+  }
+
   #createListener(config: ListenerConfig): Listener {
     return new Listener(config, this.#context, (name) => this.#findCluster(name))
   }
@@ -220,6 +218,10 @@ export async function createProxy(config: ProxyConfig, logs: ProxyLogs): Promise
   const proxy = new MeshProxy(config, logs)
   await proxy.listen()
   return proxy
+}
+
+function portsOf(bound: readonly { readonly address: string }[]): number[] {
+  return bound.flatMap(({ address }) => Number(/^http:.*:(\d+)$/.exec(address)?.[1] ?? []))
 }
 
 async function bind(bound: { readonly name: string; listen(): Promise<void> }): Promise<void> {

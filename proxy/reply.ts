@@ -1,4 +1,5 @@
 /** The response a client gets: an upstream's, reframed for this client, or one of our own. */
+import { STATUS_CODES } from 'node:http'
 import {
   type Framing,
   type Headers,
@@ -10,6 +11,7 @@ import {
 } from '../adapter/http1/index.ts'
 import type { Lease } from '../adapter/shmipc/index.ts'
 import type { TransportLabel } from './counters.ts'
+import type { DirectAnswer } from './destination.ts'
 import type { Failure } from './failure.ts'
 import { trailerFields } from './headers/hop-by-hop.ts'
 import { responseHeaders } from './headers/response.ts'
@@ -78,16 +80,17 @@ export class Reply {
   }
 
   /** Answers in the upstream's place. Nothing of a final response may have been written. */
-  fail(failure: Failure): void {
+  answer(answer: DirectAnswer): void {
+    const { status } = answer
     this.started = true
     this.done = true
-    this.status = failure.status
-    const headers = failureHeaders(failure)
-    const connection = this.#connection(failure.status)
+    this.status = status
+    const headers = answerHeaders(answer)
+    const connection = this.#connection(status)
     if (connection !== '') headers.push('Connection', connection)
-    const body = this.#request.method === 'HEAD' ? '' : failureBody(failure)
+    const body = this.#request.method === 'HEAD' ? '' : answer.body
     this.bytes = body.length
-    this.#out.text(writeResponseHead(failure.status, phrase(failure.status), headers) + body)
+    this.#out.text(writeResponseHead(status, phrase(status), headers) + body)
   }
 
   /** The body's end must be known without the connection's, unless the client is too old for that. */
@@ -109,44 +112,27 @@ export class Reply {
 
 /** A whole response to what could not be read as a request; the connection must then be closed. */
 export function refusal(failure: Failure): string {
-  const headers = [...failureHeaders(failure), 'Connection', 'close']
-  return writeResponseHead(failure.status, phrase(failure.status), headers) + failureBody(failure)
+  const answer = failureAnswer(failure)
+  const headers = [...answerHeaders(answer), 'Connection', 'close']
+  return writeResponseHead(answer.status, phrase(answer.status), headers) + answer.body
 }
 
-function failureHeaders(failure: Failure): Headers {
-  return [
-    'Date',
-    new Date().toUTCString(),
-    'Content-Type',
-    'text/plain; charset=utf-8',
-    'Content-Length',
-    String(failureBody(failure).length),
-    'X-Shmesh-Reason',
-    failure.reason
-  ]
+export function failureAnswer({ status, reason, message }: Failure): DirectAnswer {
+  return {
+    status,
+    headers: ['Content-Type', 'text/plain; charset=utf-8', 'X-Shmesh-Reason', reason],
+    // Written as Latin-1: a message may quote a path in another script.
+    body: `${Buffer.from(message).toString('latin1')}\n`
+  }
 }
 
-/** Written as Latin-1: a message may quote a path in another script. */
-function failureBody(failure: Failure): string {
-  return `${Buffer.from(failure.message).toString('latin1')}\n`
-}
-
-const PHRASES: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  404: 'Not Found',
-  408: 'Request Timeout',
-  413: 'Content Too Large',
-  414: 'URI Too Long',
-  431: 'Request Header Fields Too Large',
-  500: 'Internal Server Error',
-  501: 'Not Implemented',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-  505: 'HTTP Version Not Supported',
-  508: 'Loop Detected'
+function answerHeaders({ status, headers, body }: DirectAnswer): Headers {
+  const all = ['Date', new Date().toUTCString(), ...headers]
+  // RFC 9110 8.6: not with 204; a 304 would state the length of a 200.
+  if (status !== 204 && status !== 304) all.push('Content-Length', String(body.length))
+  return all
 }
 
 function phrase(status: number): string {
-  return PHRASES[status] ?? ''
+  return STATUS_CODES[status] ?? ''
 }

@@ -1,55 +1,88 @@
-/** Which cluster a request goes to: the first route whose host and path prefix both match. */
-import type { RouteConfig } from './config/types.ts'
+/** What becomes of a request: the first route that matches says it. */
+import { originForm, type RequestHead } from '../adapter/http1/index.ts'
+import type { ListenerConfig, RouteConfig } from './config/types.ts'
+import { type Destination, destinationsOf, WeightedChoice } from './destination.ts'
+import { type Failure, failures } from './failure.ts'
+import { decodePath, type Matcher, matcherOf } from './route-match.ts'
+import type { Cluster } from './upstream/cluster.ts'
 
-/** A route with what it leads to. */
-export interface Route<T> {
-  readonly host: string
-  readonly prefix: string
-  readonly cluster: T
+interface Route {
+  readonly matches: Matcher
+  readonly choice: WeightedChoice
 }
 
-export type RouteResult<T> =
-  | { readonly cluster: T }
-  /** Which part of the request matched no route, or may not be matched. */
-  | { readonly cluster?: undefined; readonly unmatched: 'host' | 'path' | 'ambiguous path' }
+/** The routes of one host, in order. */
+interface HostRoutes {
+  readonly routes: readonly Route[]
+  /** The path takes part in the choice. */
+  readonly byPath: boolean
+}
 
-const UNMATCHED_HOST = { unmatched: 'host' } as const
-const UNMATCHED_PATH = { unmatched: 'path' } as const
-const AMBIGUOUS_PATH = { unmatched: 'ambiguous path' } as const
-
-export class RouteTable<T> {
-  readonly #routes: readonly Route<T>[]
+/** The routes of a listener, sorted by host once so that a request looks at those of its host only. */
+export class RouteTable {
+  readonly #direction: ListenerConfig['direction']
   /** Set when the first route takes everything, as with `--upstream`. */
-  readonly #only: { readonly cluster: T } | undefined
-  readonly #byPath: boolean
+  readonly #only: WeightedChoice | undefined
+  readonly #exact = new Map<string, HostRoutes>()
+  /** Patterns with a star, with all routes a host that matches may take; the longest first. */
+  readonly #wild: readonly (readonly [suffix: string, routes: HostRoutes])[]
+  #lastAuthority: string | undefined
+  #lastRoutes: HostRoutes | undefined
 
-  constructor(configs: readonly RouteConfig[], find: (cluster: string) => T) {
-    this.#routes = configs.map(({ host, prefix, cluster }) => ({
-      host,
-      prefix,
-      cluster: find(cluster)
+  /** @param find the cluster of a name */
+  constructor(
+    configs: readonly RouteConfig[],
+    direction: ListenerConfig['direction'],
+    find: (cluster: string) => Cluster
+  ) {
+    this.#direction = direction
+    const routes = configs.map((config) => ({
+      host: config.match.host,
+      byPath: config.match.path !== undefined || config.match.prefix !== '/',
+      matches: matcherOf(config.match),
+      choice: new WeightedChoice(destinationsOf(config, find))
     }))
-    const first = this.#routes[0]
-    this.#only = first?.host === '*' && first.prefix === '/' ? first : undefined
-    this.#byPath = this.#routes.some((route) => route.prefix !== '/')
+    const first = configs[0]
+    this.#only = first !== undefined && takesAll(first) ? routes[0]?.choice : undefined
+
+    const of = (host: string): HostRoutes => {
+      const own = routes.filter((route) => hostMatches(route.host, host))
+      return { routes: own, byPath: own.some((route) => route.byPath) }
+    }
+    const wild: (readonly [string, HostRoutes])[] = []
+    for (const pattern of new Set(routes.map((route) => route.host))) {
+      if (!pattern.startsWith('*')) this.#exact.set(pattern, of(pattern))
+      // The name stands for every host below the suffix that no longer pattern matches.
+      else wild.push([pattern.slice(1), of(pattern === '*' ? '' : `*${pattern.slice(1)}`)])
+    }
+    this.#wild = wild.sort(([a], [b]) => b.length - a.length)
   }
 
-  /**
-   * @param authority `host` or `host:port`; any case; may be empty
-   * @param path origin-form target, or `*`
-   */
-  find(authority: string, path: string): RouteResult<T> {
-    if (this.#only !== undefined) return this.#only
-    const bare = this.#byPath ? decodePath(path) : path
-    if (bare === undefined) return AMBIGUOUS_PATH
-    const host = hostOf(authority)
-    let hostMatched = false
-    for (const route of this.#routes) {
-      if (!hostMatches(route.host, host)) continue
-      if (prefixMatches(route.prefix, bare)) return route
-      hostMatched = true
+  find(head: RequestHead): Destination | Failure {
+    if (this.#only !== undefined) return this.#only.next()
+    const host = this.#routesOf(head.host)
+    if (host === undefined) return failures.noHost(head.host, this.#unmatchedStatus)
+    const target = originForm(head.method, head.target)
+    const path = host.byPath ? decodePath(target) : target
+    if (path === undefined) return failures.ambiguousPath()
+    for (const route of host.routes) {
+      if (route.matches(path, head)) return route.choice.next()
     }
-    return hostMatched ? UNMATCHED_PATH : UNMATCHED_HOST
+    return failures.noPath()
+  }
+
+  get #unmatchedStatus(): 404 | 502 {
+    return this.#direction === 'inbound' ? 404 : 502
+  }
+
+  /** Clients ask the same host again and again. */
+  #routesOf(authority: string): HostRoutes | undefined {
+    if (authority === this.#lastAuthority) return this.#lastRoutes
+    const host = hostOf(authority)
+    this.#lastAuthority = authority
+    this.#lastRoutes =
+      this.#exact.get(host) ?? this.#wild.find(([suffix]) => isBelow(host, suffix))?.[1]
+    return this.#lastRoutes
   }
 }
 
@@ -61,33 +94,18 @@ export function hostOf(authority: string): string {
   return host.endsWith('.') ? host.slice(0, -1) : host
 }
 
+function takesAll({ match }: RouteConfig): boolean {
+  const { host, path, prefix, methods, headers } = match
+  const any = host === '*' && path === undefined && prefix === '/'
+  return any && methods === undefined && headers.length === 0
+}
+
 function hostMatches(pattern: string, host: string): boolean {
   if (pattern === '*') return true
-  if (!pattern.startsWith('*.')) return pattern === host
-  return host.length > pattern.length - 1 && host.endsWith(pattern.slice(1))
+  return pattern.startsWith('*') ? isBelow(host, pattern.slice(1)) : pattern === host
 }
 
-/** `/api` matches `/api` and `/api/x`, not `/apix`. */
-function prefixMatches(prefix: string, path: string): boolean {
-  if (prefix === '/') return true
-  if (!path.startsWith(prefix)) return false
-  return prefix.endsWith('/') || path.length === prefix.length || path[prefix.length] === '/'
-}
-
-/**
- * The path without its query, percent-decoded as the app's router will decode it; `undefined` when
- * the app may see another path than we do: `.` and `..` segments, encoded slashes, backslashes.
- */
-function decodePath(target: string): string | undefined {
-  const query = target.indexOf('?')
-  const path = query === -1 ? target : target.slice(0, query)
-  if (!/[.\\%]/.test(path)) return path
-  if (/\\|%2f|%5c/i.test(path)) return undefined
-  let decoded: string
-  try {
-    decoded = decodeURIComponent(path)
-  } catch {
-    return undefined
-  }
-  return /(?:^|\/)\.{1,2}(?:\/|$)/.test(decoded) ? undefined : decoded
+/** @param suffix empty, or begins with a dot */
+function isBelow(host: string, suffix: string): boolean {
+  return suffix === '' || (host.length > suffix.length && host.endsWith(suffix))
 }

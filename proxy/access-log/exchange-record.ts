@@ -24,7 +24,7 @@ export function exchangeRecord(exchange: Exchange, durationMs: number): AccessRe
     bytesReceived: exchange.upload.received,
     bytesSent: reply.bytes,
     upstream: attempts.endpoint?.label,
-    cluster: exchange.cluster?.config.name,
+    cluster: exchange.destination?.cluster?.config.name,
     retries,
     transport: exchange.label,
     requestId: written?.requestId,

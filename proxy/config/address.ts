@@ -1,12 +1,19 @@
 /** Addresses as the configuration writes them: URLs whose scheme says what is spoken there. */
 import { InvalidArgumentError } from '../../adapter/errors.ts'
-import { parseShmAddress } from '../../adapter/shmipc/index.ts'
+import { parseShmAddress, parseShmDirectory } from '../../adapter/shmipc/index.ts'
 import { nearest } from './suggest.ts'
 
-/** HTTP/1.1 over TCP (`http`), over a Unix socket (`unix`), or over shared memory (`shm`). */
+/**
+ * HTTP/1.1 over TCP (`http`), over a Unix socket (`unix`), or over shared memory (`shm`); to every
+ * socket of a directory (`shm-directory`, endpoints only).
+ */
 export type Address =
   | { readonly kind: 'http'; readonly text: string; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix' | 'shm'; readonly text: string; readonly path: string }
+  | {
+      readonly kind: 'unix' | 'shm' | 'shm-directory'
+      readonly text: string
+      readonly path: string
+    }
 
 /** What the address is for; it decides which schemes make sense and whether port 0 does. */
 export type AddressUse = 'listener' | 'endpoint' | 'admin'
@@ -29,6 +36,8 @@ export function parseAddress(option: string, text: string, use: AddressUse): Add
   if (scheme === 'http') return parseHttp(option, text, use)
   if (scheme === 'unix') return { kind: 'unix', text, path: parsePath(option, text) }
   if (scheme === 'shm' && use !== 'admin') {
+    const directory = use === 'endpoint' ? parseShmDirectory(option, text) : undefined
+    if (directory !== undefined) return { kind: 'shm-directory', text, path: directory }
     return { kind: 'shm', text, path: parseShmAddress(option, text) }
   }
   throw new InvalidArgumentError(option, expectation(scheme, use), text)

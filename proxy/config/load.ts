@@ -1,9 +1,10 @@
 /** Reads a configuration and says, with file, line and column, what is wrong with it. */
 import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import type { ConfigDocument } from './document.ts'
 import { ConfigError, type ConfigProblem } from './problem.ts'
-import { Resolver } from './resolve.ts'
-import type { ConfigDocument } from './schema.ts'
+import { ConfigReader } from './reader.ts'
+import { resolveDocument } from './resolve.ts'
 import type { ProxyConfig } from './types.ts'
 import { validateDocument } from './validate.ts'
 
@@ -49,9 +50,9 @@ export function resolveConfig(
 ): ProxyConfig {
   const misshapen = validateDocument(value)
   if (misshapen.length > 0) throw toError(misshapen, locate)
-  const resolver = new Resolver()
-  const config = resolver.resolve(value as ConfigDocument)
-  if (resolver.problems.length > 0) throw toError(resolver.problems, locate)
+  const reader = new ConfigReader()
+  const config = resolveDocument(reader, value as ConfigDocument)
+  if (reader.problems.length > 0) throw toError(reader.problems, locate)
   return config
 }
 

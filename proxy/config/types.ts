@@ -1,6 +1,9 @@
 /** The configuration with every default filled in and every unit read: what the proxy runs on. */
 import type { Address } from './address.ts'
 
+/** The cluster a route may name without defining it: the host the request itself asks for. */
+export const PASSTHROUGH = 'passthrough'
+
 export interface ProxyConfig {
   readonly admin: Address | undefined
   readonly health: Address | undefined
@@ -14,6 +17,7 @@ export interface ProxyConfig {
   readonly drainDelayMs: number
   /** Clusters without which the proxy is not ready. */
   readonly readyClusters: readonly string[]
+  readonly passthrough: PassthroughConfig
   readonly listeners: readonly ListenerConfig[]
   readonly clusters: readonly ClusterConfig[]
 }
@@ -46,30 +50,116 @@ export interface ListenerConfig {
 }
 
 export interface RouteConfig {
-  readonly prefix: string
-  /** Lower case; `*` for any host, `*.suffix` for any host below it. */
-  readonly host: string
-  readonly cluster: string
+  readonly match: MatchConfig
+  readonly action: ForwardConfig | RedirectConfig | RespondConfig
 }
 
-export interface ClusterConfig {
+export interface MatchConfig {
+  /** Lower case; `*` for any host, `*.suffix` for any host below it. */
+  readonly host: string
+  readonly path: string | undefined
+  readonly prefix: string
+  /** `undefined`: any. */
+  readonly methods: readonly string[] | undefined
+  readonly headers: readonly HeaderMatchConfig[]
+}
+
+export interface HeaderMatchConfig {
+  /** Lower case. */
+  readonly name: string
+  readonly test: 'exact' | 'prefix' | 'present' | 'absent'
+  readonly value: string
+}
+
+export interface ForwardConfig {
+  readonly kind: 'forward'
+  /** Those with a weight of 0 are left out; at least one. */
+  readonly clusters: readonly { readonly name: string; readonly weight: number }[]
+  readonly rewrite: RewriteConfig | undefined
+  /** What the route says in place of the cluster. */
+  readonly limits: Partial<RequestLimits>
+}
+
+export interface RewriteConfig extends PathRewriteConfig {
+  readonly host: string | undefined
+}
+
+export interface PathRewriteConfig {
+  readonly prefix: string | undefined
+  readonly path: string | undefined
+}
+
+export interface RedirectConfig extends PathRewriteConfig {
+  readonly kind: 'redirect'
+  readonly status: number
+  readonly scheme: string | undefined
+  readonly host: string | undefined
+  readonly port: number | undefined
+}
+
+export interface RespondConfig {
+  readonly kind: 'respond'
+  readonly status: number
+  readonly body: string
+  readonly contentType: string
+}
+
+/** What one request may take. A timeout of 0 is none. */
+export interface RequestLimits {
+  /** From the request's start to the response's head. */
+  readonly headTimeoutMs: number
+  /** From the start of an attempt to the response's head. */
+  readonly perTryTimeoutMs: number
+  /** Without a byte to or from the upstream. */
+  readonly bodyTimeoutMs: number
+  /** From the request's start to the response's end. */
+  readonly requestTimeoutMs: number
+  /** Attempts after the first. */
+  readonly retries: number
+}
+
+export interface ClusterConfig extends RequestLimits {
   readonly name: string
   readonly endpoints: readonly EndpointConfig[]
   readonly connectTimeoutMs: number
   readonly queueTimeoutMs: number
-  /** From the request's start to the response's head; 0 is no limit. */
-  readonly headTimeoutMs: number
-  /** From the request's start to the response's end; 0 is no limit. */
-  readonly requestTimeoutMs: number
   readonly idleTimeoutMs: number
-  readonly retries: number
+  readonly retryOn: RetryConditions
+  readonly retryBackoffMs: number
+  readonly retryBudget: { readonly percent: number; readonly minimum: number }
   readonly retryBufferBytes: number
+  /** In flight at once over all endpoints; 0 is no limit. */
+  readonly requests: number
   readonly connections: number
   readonly pending: number
+  /** `undefined`: endpoints are passed over only when they cannot be reached. */
+  readonly outlier: OutlierConfig | undefined
+  readonly minFreeMemoryPercent: number
+}
+
+export interface RetryConditions {
+  readonly connectFailure: boolean
+  readonly reset: boolean
+  readonly timeout: boolean
+  /** Ascending. */
+  readonly statuses: readonly number[]
+}
+
+export interface OutlierConfig {
+  readonly consecutive5xx: number
+  readonly ejectionMs: number
+  readonly maxEjectionMs: number
+  readonly maxEjectedPercent: number
 }
 
 export interface EndpointConfig {
   readonly address: Address
+  readonly weight: number
   /** As written; adapter/shmipc reads it. */
   readonly memory: string | undefined
+}
+
+export interface PassthroughConfig {
+  /** IP addresses and networks that are never connected to. */
+  readonly deny: readonly string[]
 }

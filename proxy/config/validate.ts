@@ -48,13 +48,20 @@ const EXPECTATIONS: Readonly<Record<string, string>> = {
   trust: 'true, false or a list of networks such as ["10.0.0.0/8"]',
   accessLog: 'true, false or a mapping',
   tracing: 'true, false or a mapping',
-  mode: 'permission bits such as 0o600 or "0600"'
+  mode: 'permission bits such as 0o600 or "0600"',
+  token: 'a name without spaces, such as GET or x-user',
+  methods: 'a method such as GET, or a list of them',
+  text: 'a text',
+  retryOn: 'connect-failure, reset, timeout, gateway-error, 5xx or a status of 400 to 599',
+  network: 'an IP address or network, such as 169.254.0.0/16'
 }
 
 function expectation(error: ErrorObject): string {
   const title = EXPECTATIONS[String(error.parentSchema?.['title'])]
   if (title !== undefined) return title
   switch (error.keyword) {
+    case 'enum':
+      return (error.params['allowedValues'] as unknown[]).join(', ')
     case 'const':
       return JSON.stringify(error.params['allowedValue'])
     case 'type':

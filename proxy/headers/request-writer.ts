@@ -22,6 +22,7 @@ export class RequestWriter {
   readonly #from: Forwarding
   /** What `#shared` and `#lines` are about. */
   #known: RequestHead | undefined
+  #authority = ''
   #shared: Shared | undefined
   #lines: SharedFields | undefined
 
@@ -31,10 +32,11 @@ export class RequestWriter {
 
   /**
    * @param target as the upstream is to see it
+   * @param authority likewise, as Host
    * @returns undefined when the request has passed through too many of us
    */
-  write(head: RequestHead, target: string): WrittenRequest | undefined {
-    if (!this.#knows(head)) this.#learn(head)
+  write(head: RequestHead, target: string, authority: string): WrittenRequest | undefined {
+    if (!this.#knows(head, authority)) this.#learn(head, authority)
     const shared = this.#shared
     if (shared === undefined) return undefined
     const { headers, requestId, span } = ownFields(shared, this.#from.hop)
@@ -43,13 +45,15 @@ export class RequestWriter {
   }
 
   /** The reader gives the same fields as the same array; framing and upgrade follow from them. */
-  #knows({ headers, version, host }: RequestHead): boolean {
+  #knows({ headers, version, host }: RequestHead, authority: string): boolean {
     const known = this.#known
-    return known?.headers === headers && known.version === version && known.host === host
+    const same = known?.headers === headers && known.version === version && known.host === host
+    return same && this.#authority === authority
   }
 
-  #learn(head: RequestHead): void {
-    const shared = sharedFields(head, this.#from)
+  #learn(head: RequestHead, authority: string): void {
+    const shared = sharedFields(head, this.#from, authority)
+    this.#authority = authority
     this.#lines = shared && new SharedFields(shared.headers)
     this.#shared = shared
     this.#known = head

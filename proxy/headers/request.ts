@@ -80,8 +80,16 @@ export function ownFields(
   return { headers, requestId, span }
 }
 
-/** `undefined` when the request has passed through too many of us. */
-export function sharedFields(head: RequestHead, from: Forwarding): SharedFields | undefined {
+/**
+ * `undefined` when the request has passed through too many of us.
+ *
+ * @param authority the Host that is sent
+ */
+export function sharedFields(
+  head: RequestHead,
+  from: Forwarding,
+  authority: string
+): SharedFields | undefined {
   const { headers } = head
   const { trusted, hop } = from
   let out: Headers = []
@@ -109,7 +117,7 @@ export function sharedFields(head: RequestHead, from: Forwarding): SharedFields 
         break
       case HOST:
         host = true
-        out.push(name, head.host)
+        out.push(name, authority)
         break
       case TE:
         trailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value)
@@ -161,7 +169,7 @@ export function sharedFields(head: RequestHead, from: Forwarding): SharedFields 
   if (vias > MAX_VIA) return undefined
   if (options) out = withoutListed(out, connectionOptions(headers))
 
-  if (!host) out.push('Host', head.host)
+  if (!host) out.push('Host', authority)
   pushFraming(out, head.framing)
   if (head.upgrade !== undefined) out.push('Connection', 'Upgrade', 'Upgrade', head.upgrade)
   else if (trailers) out.push('Connection', 'TE', 'TE', 'trailers')

@@ -31,8 +31,30 @@ test('reads the documented example, with every default filled in', () => {
       path: '/run/shmesh/outbound.sock'
     },
     routes: [
-      { prefix: '/', host: 'orders.internal', cluster: 'orders' },
-      { prefix: '/', host: '*', cluster: 'passthrough' }
+      {
+        match: {
+          host: 'orders.internal',
+          path: undefined,
+          prefix: '/',
+          methods: undefined,
+          headers: []
+        },
+        action: {
+          kind: 'forward',
+          clusters: [{ name: 'orders', weight: 1 }],
+          rewrite: undefined,
+          limits: {}
+        }
+      },
+      {
+        match: { host: '*', path: undefined, prefix: '/', methods: undefined, headers: [] },
+        action: {
+          kind: 'forward',
+          clusters: [{ name: 'passthrough', weight: 1 }],
+          rewrite: undefined,
+          limits: {}
+        }
+      }
     ],
     direction: 'outbound',
     trustForwarded: true,
@@ -51,18 +73,27 @@ test('reads the documented example, with every default filled in', () => {
     endpoints: [
       {
         address: { kind: 'http', text: 'http://10.0.0.5:8080', host: '10.0.0.5', port: 8080 },
+        weight: 1,
         memory: undefined
       }
     ],
     connectTimeoutMs: 250,
     queueTimeoutMs: 5000,
     headTimeoutMs: 0,
+    perTryTimeoutMs: 0,
+    bodyTimeoutMs: 300_000,
     requestTimeoutMs: 5000,
     idleTimeoutMs: 30_000,
     retries: 2,
+    retryOn: { connectFailure: true, reset: true, timeout: true, statuses: [] },
+    retryBackoffMs: 25,
+    retryBudget: { percent: 20, minimum: 3 },
     retryBufferBytes: 2 * 1024 * 1024,
+    requests: 0,
     connections: 1024,
-    pending: 1024
+    pending: 1024,
+    outlier: undefined,
+    minFreeMemoryPercent: 0
   })
 })
 
@@ -73,7 +104,7 @@ test('JSON is read as well', () => {
     clusters: [{ name: 'app', endpoints: [{ address: 'unix:///run/app.sock' }] }]
   })
   const config = parseConfig(json.replaceAll(',', ',\n\t'), 'shmesh.json')
-  assert.equal(config.listeners[0]?.routes[0]?.host, '*')
+  assert.equal(config.listeners[0]?.routes[0]?.match.host, '*')
   assert.deepEqual(config.clusters[0]?.endpoints[0]?.address, {
     kind: 'unix',
     text: 'unix:///run/app.sock',
@@ -195,6 +226,99 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
     'a star in the middle of a host',
     listener('').replace('{ cluster: app }', '{ match: { host: "a.*.b" }, cluster: app }'),
     /"a\.\*\.b" must be a host, "\*\.suffix" or "\*"/
+  ],
+  [
+    'a route that leads nowhere',
+    listener('').replace('{ cluster: app }', '{ match: { prefix: / } }'),
+    /^f\.yaml:5:14: listeners\[0\]\.routes\[0\]: needs one of cluster, .* has none$/
+  ],
+  [
+    'a route that leads to two places',
+    listener('').replace('{ cluster: app }', '{ cluster: app, respond: { status: 200 } }'),
+    /routes\[0\]: needs one of .* has cluster and respond$/
+  ],
+  [
+    'a rewrite of what is not sent on',
+    listener('').replace('cluster: app', 'respond: { status: 200 }, rewrite: { path: /x }'),
+    /^f\.yaml:5:51: listeners\[0\]\.routes\[0\]\.rewrite: is for routes to a cluster$/
+  ],
+  [
+    'a path and a prefix',
+    listener('').replace('{ cluster: app }', '{ match: { path: /a, prefix: / }, cluster: app }'),
+    /match\.prefix: a path and a prefix exclude each other$/
+  ],
+  [
+    'weights that are all 0',
+    listener('').replace('cluster: app', 'clusters: [{ name: app, weight: 0 }]'),
+    /routes\[0\]\.clusters: all weights are 0/
+  ],
+  [
+    'a weighted cluster that does not exist',
+    listener('').replace('cluster: app', 'clusters: [{ name: ap, weight: 1 }]'),
+    /routes\[0\]\.clusters\[0\]\.name: there is no cluster "ap"; did you mean "app"\?$/
+  ],
+  [
+    'a redirect to itself',
+    listener('').replace('cluster: app', 'redirect: { status: 301 }'),
+    /routes\[0\]\.redirect: leads back to the same place/
+  ],
+  [
+    'a redirect with another status',
+    listener('').replace('cluster: app', 'redirect: { status: 200, path: /x }'),
+    /redirect\.status must be 301, 302, 303, 307, 308, got 200$/
+  ],
+  [
+    'a body where none may be',
+    listener('').replace('cluster: app', 'respond: { status: 204, body: x }'),
+    /respond\.body: a 204 has no body$/
+  ],
+  [
+    'a rewrite with bytes that a target cannot have',
+    listener('').replace('cluster: app', 'cluster: app, rewrite: { path: /a b }'),
+    /rewrite\.path: must be percent-encoded/
+  ],
+  [
+    'a header test that contradicts itself',
+    listener('').replace(
+      '{ cluster: app }',
+      '{ match: { headers: [{ name: a, exact: b, present: false }] }, cluster: app }'
+    ),
+    /headers\[0\]: exact and present exclude each other$/
+  ],
+  [
+    'a header name with a space',
+    listener('').replace(
+      '{ cluster: app }',
+      '{ match: { headers: [{ name: a b }] }, cluster: app }'
+    ),
+    /headers\[0\]\.name must be a name without spaces/
+  ],
+  [
+    'passthrough from outside',
+    listener('').replace('cluster: app', 'cluster: passthrough'),
+    /routes\[0\]: an inbound listener cannot pass requests through to anywhere/
+  ],
+  [
+    'passthrough where others can connect',
+    listener('    direction: outbound')
+      .replace('cluster: app', 'cluster: passthrough')
+      .replace('127.0.0.1', '0.0.0.0'),
+    /routes\[0\]: others can reach http:\/\/0\.0\.0\.0:8080 and would reach everything/
+  ],
+  [
+    'a network that is none',
+    listener('passthrough: { deny: [10.0.0.0/33] }'),
+    /^f\.yaml:6:23: passthrough\.deny\[0\] must be an IP address or network, .* got "10\.0\.0\.0\/33"$/
+  ],
+  [
+    'a retry condition with a slip',
+    cluster('    retryOn: [rest]'),
+    /clusters\[0\]\.retryOn\[0\] must be connect-failure, reset, .* got "rest"$/
+  ],
+  [
+    'a directory to listen in',
+    listener('').replace('http://127.0.0.1:8080', 'shm:///run/apps/'),
+    /names a directory; add the name of the socket file/
   ],
   ['a missing key', 'version: 1\nlisteners: []\n', /the configuration lacks the key "clusters"/],
   [

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { LookupFunction, NetConnectOpts, Socket } from 'node:net'
 import { type Link, ShmStream } from '../../adapter/shmipc/index.ts'
 import type { Address } from '../config/address.ts'
 import { ChannelWire } from '../wire/channel-wire.ts'
@@ -18,12 +18,14 @@ export class ConnectTimeoutError extends Error {
  * Opens one connection to `address`.
  *
  * @param link the shared-memory link of a `shm://` address
+ * @param lookup in place of the system's, for the name of an `http://` address
  * @param timeoutMs then the attempt is given up and a connection that still comes is destroyed
  */
 export function openWire(
   address: Address,
   link: Link | undefined,
-  timeoutMs: number
+  timeoutMs: number,
+  lookup: LookupFunction | undefined
 ): Promise<Attach> {
   return new Promise((resolve, reject) => {
     let late = false
@@ -43,7 +45,7 @@ export function openWire(
       reject(error)
     }
     if (link === undefined) {
-      dialling = SocketWire.connect(endpointOf(address), opened, failed)
+      dialling = SocketWire.connect(endpointOf(address, lookup), opened, failed)
       return
     }
     link.connect().then(({ stream }) => {
@@ -54,8 +56,8 @@ export function openWire(
   })
 }
 
-function endpointOf(address: Address) {
-  return address.kind === 'http'
-    ? { host: address.host, port: address.port, noDelay: true }
-    : { path: address.path }
+function endpointOf(address: Address, lookup: LookupFunction | undefined): NetConnectOpts {
+  if (address.kind !== 'http') return { path: address.path }
+  const { host, port } = address
+  return { host, port, noDelay: true, ...(lookup === undefined ? {} : { lookup }) }
 }

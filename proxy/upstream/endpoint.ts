@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import { Link, type LinkStatistics, type ShmSession } from '../../adapter/shmipc/index.ts'
 import type { ClusterConfig, EndpointConfig } from '../config/types.ts'
 import type { ProxyContext } from '../context.ts'
@@ -6,11 +7,11 @@ import { describeError, type Failure } from '../failure.ts'
 import type { Wire } from '../wire/wire.ts'
 import { type Attach, ConnectTimeoutError, openWire } from './connect.ts'
 import { UpstreamConnection } from './connection.ts'
+import { Ejection } from './ejection.ts'
+import { DeniedAddressError } from './passthrough-rules.ts'
 
-/** After its first failure an endpoint is passed over for this long; doubled with each further. */
-const FIRST_EJECTION_MS = 25
-/** Short, so that an app that is back is found at once: a failed probe costs one refused connect. */
-const MAX_EJECTION_MS = 250
+/** How old what is known of the free memory may be, in ms: asking costs more than a small request. */
+const MEMORY_SAMPLE_MS = 50
 
 /** Somebody in want of a connection. */
 export interface Waiter {
@@ -37,10 +38,13 @@ export interface EndpointStatistics {
  */
 export class Endpoint implements Watched {
   readonly label: string
+  readonly weight: number
+  readonly ejection: Ejection
   inFlight = 0
   readonly #config: EndpointConfig
   readonly #limits: ClusterConfig
   readonly #context: ProxyContext
+  readonly #lookup: LookupFunction | undefined
   readonly #link: Link | undefined
   readonly #open = new Set<UpstreamConnection>()
   /** The longest idle first. */
@@ -49,15 +53,29 @@ export class Endpoint implements Watched {
   #connecting = 0
   #requests = 0
   #connectFailures = 0
-  #failures = 0
-  #ejectedUntil = 0
   #closed = false
+  #retired: (() => void) | undefined
+  #short = false
+  #sampledAt = 0
 
-  constructor(config: EndpointConfig, limits: ClusterConfig, context: ProxyContext) {
+  /**
+   * @param mayEject whether the cluster can do without it because of what it answers
+   * @param lookup in place of the system's, for the name of an `http://` address
+   */
+  constructor(
+    config: EndpointConfig,
+    limits: ClusterConfig,
+    context: ProxyContext,
+    mayEject: () => boolean,
+    lookup?: LookupFunction
+  ) {
+    this.weight = config.weight
+    this.ejection = new Ejection(limits.outlier, mayEject)
     this.label = `${limits.name} at ${config.address.text}`
     this.#config = config
     this.#limits = limits
     this.#context = context
+    this.#lookup = lookup
     if (config.address.kind === 'shm') {
       const memory = config.memory
       this.#link = new Link(config.address.path, memory === undefined ? {} : { memory })
@@ -69,28 +87,17 @@ export class Endpoint implements Watched {
     return this.#open.size === 0 && this.#connecting === 0 && this.#waiters.length === 0
   }
 
-  /**
-   * Whether to ask this endpoint now. Of all who ask after an ejection has run out only the first
-   * is told so; it probes for the others.
-   */
-  admits(): boolean {
-    if (this.#failures === 0) return true
+  /** So little of its shared memory is free that it is sent nothing new. */
+  isShort(): boolean {
+    const percent = this.#limits.minFreeMemoryPercent
+    if (percent === 0 || this.#link === undefined) return false
     const now = performance.now()
-    if (now < this.#ejectedUntil) return false
-    this.#ejectedUntil = now + MAX_EJECTION_MS
-    return true
-  }
-
-  /** It broke a connection that had only just been made, or refused one. */
-  failed(): void {
-    const ejectionMs = Math.min(MAX_EJECTION_MS, FIRST_EJECTION_MS * 2 ** this.#failures)
-    this.#failures++
-    this.#ejectedUntil = performance.now() + ejectionMs
-  }
-
-  /** It answered. */
-  succeeded(): void {
-    this.#failures = 0
+    if (now - this.#sampledAt >= MEMORY_SAMPLE_MS) {
+      this.#sampledAt = now
+      const { budget = 0, bytesInUse = 0 } = this.#link.statistics().session ?? {}
+      this.#short = (budget - bytesInUse) * 100 < budget * percent
+    }
+    return this.#short
   }
 
   /**
@@ -145,6 +152,7 @@ export class Endpoint implements Watched {
     else this.#idle.splice(index, 1)
     if (this.#open.size === 0) this.#context.deadlines.unwatch(this)
     this.#connectMore()
+    this.#endRetirement()
   }
 
   sweep(now: number): void {
@@ -154,15 +162,20 @@ export class Endpoint implements Watched {
     }
   }
 
-  /** No new connections; idle ones are closed, busy ones when their response has ended. */
-  close(): void {
+  /** Idle connections are closed, busy ones when their response has ended; `done` is called then. */
+  retire(done?: () => void): void {
     this.#closed = true
+    this.#retired = () => {
+      this.#link?.destroy()
+      done?.()
+    }
     for (const connection of [...this.#idle]) connection.destroy()
+    this.#endRetirement()
   }
 
   /** Everything is closed at once. */
   destroy(): void {
-    this.close()
+    this.retire()
     for (const connection of [...this.#open]) connection.destroy()
     this.#link?.destroy()
   }
@@ -173,7 +186,7 @@ export class Endpoint implements Watched {
 
   /** Whether a connection can be had within the connect timeout; one is made when there is none. */
   reachable(): Promise<boolean> {
-    if (this.#open.size > 0 && this.#failures === 0) return Promise.resolve(true)
+    if (this.#open.size > 0 && !this.ejection.active) return Promise.resolve(true)
     return new Promise((resolve) => {
       const waiter: Waiter = {
         connected: (connection) => {
@@ -204,9 +217,16 @@ export class Endpoint implements Watched {
       idle: this.#idle.length,
       requests: this.#requests,
       connectFailures: this.#connectFailures,
-      ejected: this.#failures > 0,
+      ejected: this.ejection.active,
       link: this.#link?.statistics()
     }
+  }
+
+  #endRetirement(): void {
+    if (this.#retired === undefined || !this.unused) return
+    const retired = this.#retired
+    this.#retired = undefined
+    retired()
   }
 
   #popIdle(): UpstreamConnection | undefined {
@@ -231,7 +251,8 @@ export class Endpoint implements Watched {
       this.#open.size + this.#connecting < this.#limits.connections
     ) {
       this.#connecting++
-      openWire(this.#config.address, this.#link, this.#limits.connectTimeoutMs).then(
+      const { connectTimeoutMs } = this.#limits
+      openWire(this.#config.address, this.#link, connectTimeoutMs, this.#lookup).then(
         (attach) => this.#connected(attach),
         (error: Error) => this.#connectFailed(error)
       )
@@ -243,6 +264,7 @@ export class Endpoint implements Watched {
     const connection = new UpstreamConnection(attach, this)
     if (this.#closed && this.#waiters.length === 0) {
       connection.destroy()
+      this.#endRetirement()
       return
     }
     if (this.#open.size === 0) this.#context.deadlines.watch(this)
@@ -253,18 +275,23 @@ export class Endpoint implements Watched {
   #connectFailed(error: Error): void {
     this.#connecting--
     this.#connectFailures++
-    this.failed()
+    this.ejection.unreachable()
     const waiter = this.#waiters.shift()
     if (waiter !== undefined) {
       this.inFlight--
-      const late = error instanceof ConnectTimeoutError
-      waiter.connectFailed(this, {
-        reason: late ? 'upstream_timeout' : 'upstream_unreachable',
-        status: 503,
-        message: `upstream ${this.label} unreachable: ${describeError(error)}`
-      })
+      waiter.connectFailed(this, this.#unreachable(error))
     }
     this.#connectMore()
+    this.#endRetirement()
+  }
+
+  #unreachable(error: Error): Failure {
+    if (error instanceof DeniedAddressError) return error.failure
+    return {
+      reason: error instanceof ConnectTimeoutError ? 'upstream_timeout' : 'upstream_unreachable',
+      status: 503,
+      message: `upstream ${this.label} unreachable: ${describeError(error)}`
+    }
   }
 
   /** The waiter was counted in flight when it began to wait. */
