@@ -38,6 +38,7 @@
         'src/node/call.cc',
         'src/node/describe.cc',
         'src/node/doorman_object.cc',
+        'src/node/freed_memory.cc',
         'src/node/inspect.cc',
         'src/node/loop_handles.cc',
         'src/node/session_loop.cc',

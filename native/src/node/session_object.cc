@@ -6,6 +6,7 @@
 #include "addon.h"
 #include "core/unix_socket.h"
 #include "describe.h"
+#include "freed_memory.h"
 
 namespace shm {
 Napi::Function SessionObject::Define(Napi::Env env) {
@@ -51,6 +52,7 @@ SessionObject::~SessionObject() {
 
 // start(words, spans, onEvents, onCorrupt, onPolling, wakeUp, intervalMs)
 Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
+  KeepFreedMemory();
   control_.Settle();
   auto words = info[0].As<Napi::Uint32Array>();
   auto spans = info[1].As<Napi::Uint32Array>();
