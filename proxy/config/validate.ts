@@ -1,19 +1,17 @@
 /** Turns what the JSON Schema validator found into sentences that name key and remedy. */
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { createRequire } from 'node:module'
+import type { ErrorObject, ValidateFunction } from 'ajv'
 import { type ConfigPath, type ConfigProblem, formatPath } from './problem.ts'
-import { configSchema } from './schema.ts'
 import { didYouMean } from './suggest.ts'
 
-let compiled: ValidateFunction | undefined
+/** Made of schema.ts by scripts/compile-schema.mjs. */
+const validate = createRequire(import.meta.url)('./document-validator.cjs') as ValidateFunction
 
 /** Everything in `value` that does not fit the schema; empty when it is a `ConfigDocument`. */
 export function validateDocument(value: unknown): ConfigProblem[] {
-  compiled ??= new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true }).compile(
-    configSchema
-  )
-  if (compiled(value)) return []
+  if (validate(value)) return []
   // The branches of an anyOf each complain; the anyOf itself says it once.
-  const errors = (compiled.errors ?? []).filter((error) => !error.schemaPath.includes('/anyOf/'))
+  const errors = (validate.errors ?? []).filter((error) => !error.schemaPath.includes('/anyOf/'))
   return errors.map(toProblem)
 }
 
