@@ -1,2 +1,7 @@
-/** `shmesh/http`: any node:http server through shared memory. */
+/** `shmesh/http`: any node:http server, and any client of node:http, through shared memory. */
 export { type Attachment, type AttachOptions, attach } from './attach.ts'
+export {
+  ShmHttpAgent,
+  type ShmHttpAgentOptions,
+  type ShmHttpAgentStatistics
+} from './shm-http-agent.ts'

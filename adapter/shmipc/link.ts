@@ -104,6 +104,33 @@ export class Link extends EventEmitter<LinkEvents> {
     return this.#session === undefined ? [...this.#leaving] : [...this.#leaving, this.#session]
   }
 
+  /**
+   * Finds out how {@link connectNow} travels, unless that is known.
+   *
+   * @throws as `connect`
+   */
+  async prepare(): Promise<void> {
+    this.#checkOpen()
+    if (this.#session === undefined) await this.#dial()
+  }
+
+  /**
+   * As `connect`, without waiting: a socket may still be connecting. For those who count what is
+   * open.
+   *
+   * @returns undefined before the first `prepare`, or `connect`, and when the session has gone since
+   */
+  connectNow(): Connection | undefined {
+    this.#checkOpen()
+    if (this.#session !== undefined && !this.#session.closed) {
+      this.#moved('shm', 'a session is up')
+      return { stream: this.#session.openStream(), transport: 'shm' }
+    }
+    if (this.#reason === undefined || Date.now() >= this.#retryAt) return undefined
+    this.#moved('socket', this.#reason)
+    return { stream: this.#openSocket(), transport: 'socket' }
+  }
+
   statistics(): LinkStatistics {
     return {
       path: this.path,
@@ -224,10 +251,8 @@ export class Link extends EventEmitter<LinkEvents> {
 
   #connectSocket(): Promise<Socket> {
     return new Promise((resolve, reject) => {
-      const socket = connectSocket({ path: this.path })
-      this.#sockets.add(socket)
+      const socket = this.#openSocket()
       socket.once('close', () => {
-        this.#sockets.delete(socket)
         // Destroyed, without an error, before it was connected; else it is settled already.
         reject(this.#closedError())
       })
@@ -239,6 +264,12 @@ export class Link extends EventEmitter<LinkEvents> {
         resolve(socket)
       })
     })
+  }
+
+  #openSocket(): Socket {
+    const socket = connectSocket({ path: this.path })
+    this.#sockets.add(socket)
+    return socket.once('close', () => this.#sockets.delete(socket))
   }
 
   #moved(to: Transport, reason: string): void {

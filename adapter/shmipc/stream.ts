@@ -1,6 +1,8 @@
 import { Duplex } from 'node:stream'
+import { InvalidArgumentError } from '../errors.ts'
 import { Channel, type ChannelFace, type ChannelOwner } from './channel.ts'
 import { HeldSlice } from './held-slice.ts'
+import { IdleTimer } from './idle-timer.ts'
 import type { Lease } from './lease.ts'
 import type { ShmSession } from './session.ts'
 
@@ -27,6 +29,8 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   readonly #channel: Channel
   #leaseTaker: LeaseTaker | undefined
   #referenced = true
+  #timeout = 0
+  #idleTimer: IdleTimer | undefined
 
   /** @internal Streams are made by sessions. */
   constructor(session: ShmSession, id: number) {
@@ -144,6 +148,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   /** @internal */
   onBytes(chunk: Buffer, lease: Lease | undefined): void {
     if (this.destroyed) return
+    this.#idleTimer?.refresh()
     if (lease !== undefined && this.#leaseTaker !== undefined && this.#lends(chunk)) {
       this.#leaseTaker(chunk, lease)
       return
@@ -184,11 +189,13 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
 
   override _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
     const { channel } = this
+    this.#idleTimer?.refresh()
     channel.write('', chunk, encoding, '', () => done(channel.writeError))
   }
 
   override _writev(chunks: readonly Piece[], done: Done): void {
     const { channel } = this
+    this.#idleTimer?.refresh()
     const buffers = chunks.map(toBuffer)
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
     const parts = bytes <= MAX_JOINED_BYTES ? [join(buffers, bytes)] : buffers
@@ -203,12 +210,32 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
 
   override _destroy(error: Error | null, done: Done): void {
     this.#channel.shut(error ?? undefined)
+    this.#idleTimer?.set(0)
     this.unref()
     done(error)
   }
 
-  setTimeout(): this {
-    return this
+  /** What {@link setTimeout} was given last, in milliseconds. */
+  get timeout(): number {
+    return this.#timeout
+  }
+
+  /**
+   * As `net.Socket`'s: 'timeout' when nothing was read or written for `ms` milliseconds. Not while
+   * somebody else has taken it over.
+   *
+   * @param ms 0: never
+   * @param onTimeout for the next 'timeout'
+   */
+  setTimeout(ms: number, onTimeout?: () => void): this {
+    if (!Number.isFinite(ms) || ms < 0) {
+      throw new InvalidArgumentError('ms', 'a number of milliseconds of at least 0', ms)
+    }
+    this.#timeout = ms
+    this.#idleTimer ??= new IdleTimer(() => this.emit('timeout'))
+    if (!this.destroyed) this.#idleTimer.set(ms)
+    if (onTimeout === undefined) return this
+    return ms === 0 ? this.off('timeout', onTimeout) : this.once('timeout', onTimeout)
   }
 
   setKeepAlive(): this {

@@ -1,24 +1,9 @@
 import type { Dispatcher } from 'undici'
+import { type RouteOptions, type Routes, resolveRoutes } from '../client/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
-import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
 import type { OriginOptions } from './origin.ts'
-import { AskedRoutes, HostRoutes, type Routes } from './routes.ts'
 
-export interface ShmAgentOptions {
-  /**
-   * The proxy's socket: every `http:` request goes there, whatever its host.
-   *
-   * @defaultValue `outbound.sock` in `SHMESH_DIR`, else in `$XDG_RUNTIME_DIR/shmesh`, else in
-   *   `<tmpdir>/shmesh-<uid>`; with `routes`: none
-   */
-  readonly uri?: string
-  /**
-   * Sockets by host: `{ 'orders.internal': 'shm:///run/orders.sock', '*.mesh': ... }`. A host is
-   * exact (with its port when it is not 80) or `*.suffix`; exact wins, then the longest suffix.
-   * Hosts that are not listed go to `uri` when it is given, else to `fallback`. Or a function that
-   * says it: called for an origin with nothing open, so that what it says may change.
-   */
-  readonly routes?: Readonly<Record<string, string>> | ((host: string) => string | undefined)
+export interface ShmAgentOptions extends RouteOptions {
   /** Shared memory per socket, with its unit. @defaultValue '64MiB' */
   readonly memory?: string
   /**
@@ -137,20 +122,6 @@ export function resolveAgentOptions(
     https: options.https ?? fallback,
     origin: resolveOriginOptions(options)
   }
-}
-
-function resolveRoutes({ uri, routes }: ShmAgentOptions): Routes {
-  const address = uri ?? (routes === undefined ? defaultSocketPath('outbound') : undefined)
-  const otherwise = address === undefined ? undefined : parseShmAddress('uri', address)
-  if (typeof routes === 'function') return new AskedRoutes(routes, otherwise)
-  const paths = new Map<string, string>()
-  for (const [host, given] of Object.entries(routes ?? {})) {
-    if (host === '' || host.includes('/')) {
-      throw new InvalidArgumentError('routes', "a host such as 'orders.internal' or '*.mesh'", host)
-    }
-    paths.set(host.toLowerCase(), parseShmAddress(`routes[${host}]`, given))
-  }
-  return new HostRoutes(paths, otherwise)
 }
 
 function resolveOriginOptions(options: ShmAgentOptions): OriginOptions {

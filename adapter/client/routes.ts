@@ -1,4 +1,24 @@
-import { parseShmAddress } from '../shmipc/index.ts'
+import { InvalidArgumentError } from '../errors.ts'
+import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
+
+/** Which requests go through shared memory, and to whose socket. */
+export interface RouteOptions {
+  /**
+   * The proxy's socket: every `http:` request goes there, whatever its host.
+   *
+   * @defaultValue `outbound.sock` in `SHMESH_DIR`, else in `$XDG_RUNTIME_DIR/shmesh`, else in
+   *   `<tmpdir>/shmesh-<uid>`; with `routes`: none
+   */
+  readonly uri?: string
+  /**
+   * Sockets by host: `{ 'orders.internal': 'shm:///run/orders.sock', '*.mesh': ... }`. A host is
+   * exact (with its port when it is not 80) or `*.suffix`; exact wins, then the longest suffix.
+   * Hosts that are not listed go to `uri` when it is given, else where they went without shmesh. Or
+   * a function that says it: called for an origin with nothing open, so that what it says may
+   * change.
+   */
+  readonly routes?: Readonly<Record<string, string>> | ((host: string) => string | undefined)
+}
 
 /** Finds the socket of a host. */
 export interface Routes {
@@ -55,4 +75,19 @@ export class AskedRoutes implements Routes {
     const address = this.#ask(host)
     return address === undefined ? this.#otherwise : parseShmAddress(`routes(${host})`, address)
   }
+}
+
+/** @throws {InvalidArgumentError} */
+export function resolveRoutes({ uri, routes }: RouteOptions): Routes {
+  const address = uri ?? (routes === undefined ? defaultSocketPath('outbound') : undefined)
+  const otherwise = address === undefined ? undefined : parseShmAddress('uri', address)
+  if (typeof routes === 'function') return new AskedRoutes(routes, otherwise)
+  const paths = new Map<string, string>()
+  for (const [host, given] of Object.entries(routes ?? {})) {
+    if (host === '' || host.includes('/')) {
+      throw new InvalidArgumentError('routes', "a host such as 'orders.internal' or '*.mesh'", host)
+    }
+    paths.set(host.toLowerCase(), parseShmAddress(`routes[${host}]`, given))
+  }
+  return new HostRoutes(paths, otherwise)
 }

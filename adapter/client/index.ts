@@ -1,0 +1,2 @@
+/** What the adapters of clients share. */
+export { type RouteOptions, type Routes, resolveRoutes } from './routes.ts'
