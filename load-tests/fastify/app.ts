@@ -20,6 +20,17 @@ app.get('/bytes/:count', (request, reply) => {
   reply.send(bodies.get((request.params as { count: string }).count))
 })
 
+// One body for all, where the transport has a way to.
+let one: Buffer = bodies.get(String(1024 * 1024))!
+app.get('/shared', (_request, reply) => {
+  reply.type('application/octet-stream').send(one)
+})
+app.get('/made', (_request, reply) => {
+  const body =
+    transport === 'shm' ? reply.shm.allocUnsafe(1024 * 1024) : Buffer.allocUnsafe(1024 * 1024)
+  reply.type('application/octet-stream').send(body.fill('x'))
+})
+
 const order = (id: string) => ({
   id,
   customer: 'c-81734',
@@ -68,6 +79,7 @@ app.register(async (scope) => {
 
 if (transport === 'shm') {
   await app.register(shmesh, { path })
+  one = app.shm.share(one)
   await app.ready()
 } else {
   await app.listen({ path })

@@ -27,6 +27,8 @@ export function plan(quick: boolean): Plan {
     cell('GET 64 B', [get('/bytes/64')], 16, 0.35),
     cell('JSON API', jsonApi(), 16, 0.5),
     cell('GET 1 MiB', [get(`/bytes/${MIB}`)], 4, 0.5),
+    cell('GET 1 MiB, share', [get('/shared')], 4, 0.1),
+    cell('GET 1 MiB, filled, alloc', [get('/made')], 4, 0.7),
     cell('POST 1 MiB', stock, 4, 0.5),
     cell('POST 1 MiB, bufferParser', [post('/held')], 4, 0.5, stock),
     cell("... lifetime: 'request'", [post('/lent')], 4, 0.15, stock)

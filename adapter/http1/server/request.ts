@@ -7,6 +7,12 @@ import { combineHeaders } from './combined-headers.ts'
 import { joinsDuplicates } from './server-options.ts'
 import type { WireStream } from './wire-stream.ts'
 
+/**
+ * A larger chunk is handed on in pieces, as large as those of a socket: the allocator keeps memory of
+ * this size, while larger blocks are fresh pages each time, which cost more than the copy.
+ */
+const MAX_COPY_BYTES = 64 * 1024
+
 /** What a request needs of its connection. */
 export interface RequestHost {
   readonly server: Server
@@ -92,7 +98,7 @@ export class WireRequest extends IncomingMessage {
     this.#received = true
     this.#asked = false
     const owned = lease === undefined || this.readableEncoding !== null
-    if (this.push(owned ? chunk : Buffer.from(chunk))) return
+    if (owned ? this.push(chunk) : this.#pushCopies(chunk)) return
     this.#paused = true
     this.#host.pauseBody()
   }
@@ -143,6 +149,14 @@ export class WireRequest extends IncomingMessage {
     taker?.onBodyEnd(error)
     this.#aborting = true
     this.destroy(error)
+  }
+
+  #pushCopies(chunk: Buffer): boolean {
+    let room = true
+    for (let at = 0; at < chunk.length && !this.destroyed; at += MAX_COPY_BYTES) {
+      room = this.push(Buffer.from(chunk.subarray(at, at + MAX_COPY_BYTES)))
+    }
+    return room
   }
 
   override _read(): void {

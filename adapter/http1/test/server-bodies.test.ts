@@ -237,3 +237,37 @@ test('early hints cannot carry another line', async (t) => {
   const stream = await scene.exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   assert.match(stream.output, /^HTTP\/1\.1 200/)
 })
+
+test('a chunk as large as a slice is handed on in pieces, exact, and stops when nobody wants more', async (t) => {
+  const scene = new ServerScene(t)
+  const body = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251))
+  const head = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`
+  const seen: Buffer[] = []
+  scene.server.on('request', (request, response) => {
+    request.on('data', (chunk: Buffer) => seen.push(chunk))
+    request.once('end', () => response.end())
+  })
+  const stream = scene.connect()
+  stream.deliver(head)
+  stream.deliver(body)
+  await settled()
+  assert.deepEqual(
+    seen.map(({ length }) => length),
+    [65_536, 65_536, 65_536, 200_000 - 3 * 65_536]
+  )
+  assert.ok(Buffer.concat(seen.splice(0)).equals(body))
+
+  scene.server.removeAllListeners('request')
+  scene.server.on('request', (request) => {
+    request.once('data', (chunk: Buffer) => {
+      seen.push(chunk)
+      request.destroy()
+    })
+  })
+  const second = scene.connect()
+  second.deliver(head)
+  second.deliver(body)
+  await settled()
+  assert.equal(seen.length, 1)
+  assert.ok(second.destroyed)
+})
