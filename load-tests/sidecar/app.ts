@@ -6,6 +6,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import shmesh from '../../adapter/fastify/index.ts'
 import { bodyOf, bodyPath, MAX_BODY_BYTES, UPLOAD_ANSWER, VARIANTS } from '../demo/bodies.ts'
 import { SIZES } from './plan.ts'
+import { serveScenarios } from './scenario-routes.ts'
 
 export type AppMode = 'tcp' | 'unix' | 'shmesh'
 
@@ -46,6 +47,8 @@ app.register(async (scope) => {
   scope.addContentTypeParser(TYPE, { parseAs: 'buffer' }, (_, body, done) => done(null, body))
   receive(scope, 'stock')
 })
+
+serveScenarios(app)
 
 if (mode === 'shmesh') {
   await app.register(shmesh, { path })

@@ -84,7 +84,11 @@ async function run(extent: Extent, only: string | undefined): Promise<number> {
 
 async function measureAll(plan: Plan, workspace: Workspace, progress: Progress) {
   const chains = await Promise.all(chainsOf(plan).map((chain) => startChain(workspace, chain)))
-  const bench = new Bench(chains, workspace.start('autocannon', './driver.js', []))
+  const bench = new Bench(
+    chains,
+    workspace.start('autocannon', './driver.js', []),
+    workspace.start('scenarios', new URL('./scenario-driver.js', import.meta.url).href, [])
+  )
   const idleSessions = await bench.idleSessions()
   let errors = await bench.warmUp(plan, progress)
   const measurements: Measurement[] = []

@@ -4,15 +4,10 @@ import { drive, failuresOf, percentile } from '../demo/measure.ts'
 import type { Progress } from '../demo/progress.ts'
 import { median, quantile } from '../transport/statistics.ts'
 import type { RunningChain } from './chains.ts'
-import {
-  type Cell,
-  type Contender,
-  cellTitle,
-  contenderTitle,
-  type Driver,
-  type Plan
-} from './plan.ts'
+import { type Cell, type Contender, cellTitle, contenderTitle, type Plan } from './plan.ts'
 import { type ProcessCounters, readCounters } from './process-counters.ts'
+import type { ScenarioLoad } from './scenario-driver.ts'
+import type { Scenario } from './scenarios.ts'
 import { type SessionCounters, sessionCounters } from './session-counters.ts'
 import { type DriveResult, driveWithWrk } from './wrk.ts'
 
@@ -85,8 +80,11 @@ interface Sample {
 export class Bench {
   readonly #chains: ReadonlyMap<string, RunningChain>
   readonly #driver: Child
+  readonly #scenarioDriver: Child
 
-  constructor(chains: readonly RunningChain[], driver: Child) {
+  /** @param drivers processes of driver.ts and scenario-driver.ts */
+  constructor(chains: readonly RunningChain[], driver: Child, scenarioDriver: Child) {
+    this.#scenarioDriver = scenarioDriver
     this.#chains = new Map(chains.map((running) => [running.chain, running]))
     this.#driver = driver
   }
@@ -107,7 +105,8 @@ export class Bench {
   async warmUp({ cells, firstWarmUpMs }: Plan, progress: Progress): Promise<number> {
     let errors = 0
     const tried = new Set<string>()
-    const all = cells.flatMap((cell) => cell.contenders.map((contender) => ({ cell, contender })))
+    const sizes = cells.filter(({ scenario }) => scenario === undefined)
+    const all = sizes.flatMap((cell) => cell.contenders.map((contender) => ({ cell, contender })))
     const once = all.filter(({ cell, contender }) => {
       const key = `${contender.chain} ${contender.kind} ${cell.bytes}`
       return !tried.has(key) && tried.add(key)
@@ -130,7 +129,7 @@ export class Bench {
     const rounds = new Map<Contender, Round[]>()
     for (const contender of cell.contenders) {
       rounds.set(contender, [])
-      await drive(this.#driver, this.#load(cell, contender, plan.warmUpMs), ignore)
+      await this.#drive(cell, contender, plan.warmUpMs)
     }
     for (let round = 0; round < plan.rounds; round++) {
       // Who goes first must not matter.
@@ -140,13 +139,10 @@ export class Bench {
         rounds.get(contender)!.push(await this.#round(cell, contender, plan.roundMs))
       }
     }
-    const { method, bytes, connections, driver } = cell
+    const { contenders: _, ...rest } = cell
     return [...rounds].map(([contender, measured]) => ({
       ...contender,
-      method,
-      bytes,
-      connections,
-      driver,
+      ...rest,
       rounds: measured
     }))
   }
@@ -168,8 +164,11 @@ export class Bench {
     }
   }
 
-  async #drive(load: Load, driver: Driver): Promise<DriveResult> {
-    if (driver === 'wrk') return driveWithWrk(load)
+  async #drive(cell: Cell, contender: Contender, durationMs: number): Promise<DriveResult> {
+    const { scenario } = cell
+    const load = this.#load(cell, contender, durationMs)
+    if (scenario !== undefined) return this.#play({ ...load, scenario })
+    if (cell.driver === 'wrk') return driveWithWrk(load)
     const result = await drive(this.#driver, load, ignore)
     const latencies = result.latenciesMs.toSorted()
     return {
@@ -182,10 +181,19 @@ export class Bench {
     }
   }
 
+  async #play({ scenario, origin, socketPath, durationMs }: Load & { scenario: Scenario }) {
+    const result = this.#scenarioDriver.receive(
+      (message) => (message as { result?: DriveResult }).result
+    )
+    const load: ScenarioLoad = { scenario, origin, socketPath, durationMs }
+    this.#scenarioDriver.send(load)
+    return result
+  }
+
   async #round(cell: Cell, contender: Contender, durationMs: number): Promise<Round> {
     const running = this.#chains.get(contender.chain)!
     const before = await this.#sample(running)
-    const load = await this.#drive(this.#load(cell, contender, durationMs), cell.driver)
+    const load = await this.#drive(cell, contender, durationMs)
     const after = await this.#sample(running)
     const requests = load.completed
     const per = (value: (sample: Sample) => number | undefined): number =>
@@ -207,7 +215,9 @@ export class Bench {
       appSystem,
       cpu: proxyUser + proxySystem + appUser + appSystem,
       driverCpu:
-        cell.driver === 'wrk' ? undefined : per(({ driverMicroseconds }) => driverMicroseconds),
+        cell.driver === 'wrk' || cell.scenario !== undefined
+          ? undefined
+          : per(({ driverMicroseconds }) => driverMicroseconds),
       switches: per(
         ({ proxy, app }) =>
           app.voluntarySwitches +

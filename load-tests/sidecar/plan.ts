@@ -1,5 +1,6 @@
 /** What is measured: contenders side by side, cell by cell. */
 import type { Method } from '../demo/cells.ts'
+import { LANES, SCENARIO_TITLES, SCENARIOS, type Scenario } from './scenarios.ts'
 
 /** The ways from the client to the app. */
 export const CHAINS = [
@@ -55,6 +56,8 @@ export interface Cell {
   readonly bytes: number
   readonly connections: number
   readonly driver: Driver
+  /** Instead of requests of one method and size. */
+  readonly scenario?: Scenario
   /** They take turns, round by round. */
   readonly contenders: readonly Contender[]
 }
@@ -128,7 +131,8 @@ export function planOf(extent: Extent, available: readonly Chain[], wrk: boolean
         .map((chain) => ({ chain, kind: USUAL_KIND[method] }))
     }))
   ])
-  return { extent, cells, ...TIMES[extent] }
+  const scenarios = extent === 'quick' ? [] : SCENARIOS.map((one) => scenarioCell(one, chains))
+  return { extent, cells: [...cells, ...scenarios], ...TIMES[extent] }
 }
 
 export function chainsOf({ cells }: Plan): Chain[] {
@@ -136,12 +140,9 @@ export function chainsOf({ cells }: Plan): Chain[] {
   return CHAINS.filter((chain) => used.has(chain))
 }
 
-export function cellTitle({
-  method,
-  bytes,
-  connections,
-  driver
-}: Omit<Cell, 'contenders'>): string {
+export function cellTitle(cell: Omit<Cell, 'contenders'>): string {
+  const { method, bytes, connections, driver, scenario } = cell
+  if (scenario !== undefined) return `${SCENARIO_TITLES[scenario]} x ${connections}`
   const by = driver === 'wrk' ? ', wrk' : ''
   return `${method} ${formatBytes(bytes)} x ${connections}${by}`
 }
@@ -163,6 +164,19 @@ const KIND_TITLES: Readonly<Record<Kind, string>> = {
 export function formatBytes(bytes: number): string {
   if (bytes >= MIB) return `${bytes / MIB} MiB`
   return bytes >= KIB ? `${bytes / KIB} KiB` : `${bytes} B`
+}
+
+function scenarioCell(scenario: Scenario, chains: readonly Chain[]): Cell {
+  return {
+    method: 'GET',
+    bytes: 0,
+    connections: LANES[scenario],
+    driver: 'autocannon',
+    scenario,
+    contenders: chains
+      .filter((chain) => chain !== 'shmesh-shm-log')
+      .map((chain) => ({ chain, kind: USUAL_KIND.GET }))
+  }
 }
 
 function contendersOf(

@@ -64,7 +64,7 @@ type Scale = (value: number) => number
 
 function drawSeries({ title, points, emphasis }: Series, index: number, x: Scale, y: Scale) {
   const stroke = COLOURS[index % COLOURS.length]!
-  const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length]!
+  const dash = emphasis ? '' : DASHES[Math.floor(index / COLOURS.length) % DASHES.length]!
   const style = `fill="none" stroke="${stroke}" stroke-width="${emphasis ? 3.5 : 1.5}"${dash && ` stroke-dasharray="${dash}"`}`
   const at = points.map((point) => `${round(x(point[0]))},${round(y(point[1]))}`)
   const legendY = TOP + 8 + index * LEGEND_STEP

@@ -35,7 +35,11 @@ function seriesOf(
   value: (typeof VALUES)[number]['value']
 ): Series[] {
   const chosen = measurements.filter(
-    (one) => one.method === method && one.connections === CONNECTIONS
+    (one) =>
+      one.method === method &&
+      one.connections === CONNECTIONS &&
+      one.driver === 'autocannon' &&
+      one.scenario === undefined
   )
   const contenders = new Map<string, Contender>()
   for (const one of chosen) contenders.set(contenderTitle(one), one)

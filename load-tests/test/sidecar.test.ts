@@ -14,6 +14,7 @@ import { type Cell, type Chain, chainsOf, type Kind, type Plan, planOf } from '.
 import { drawPlots } from '../sidecar/plots.ts'
 import { readCounters } from '../sidecar/process-counters.ts'
 import { formatResults, formatVerdicts } from '../sidecar/report.ts'
+import { SCENARIOS } from '../sidecar/scenarios.ts'
 
 const linux = process.platform === 'linux'
 const shm = sharedMemory().reason === undefined
@@ -176,24 +177,38 @@ test('drives each chain, compares every byte once, leaves nothing', { skip: !lin
     firstWarmUpMs: 100
   }
   const running = await Promise.all(chains.map((chain) => startChain(workspace, chain)))
-  const bench = new Bench(running, workspace.start('autocannon', './driver.js', []))
+  const bench = new Bench(
+    running,
+    workspace.start('autocannon', './driver.js', []),
+    workspace.start('scenarios', new URL('../sidecar/scenario-driver.js', import.meta.url).href, [])
+  )
 
   assert.equal(await bench.warmUp(plan, new Progress()), 0)
   const measurements = await bench.measure(cell, plan, () => undefined)
+  const usual = contenders.filter(
+    ({ chain, kind }) => kind === 'stock' && (chain === 'tcp' || chain === 'shmesh-shm')
+  )
+  for (const scenario of SCENARIOS) {
+    measurements.push(
+      ...(await bench.measure({ ...cell, scenario, contenders: usual }, plan, () => undefined))
+    )
+  }
   assert.deepEqual(await workspace.stop(), [])
   workspace.close()
 
-  assert.equal(measurements.length, contenders.length)
+  assert.equal(measurements.length, contenders.length + SCENARIOS.length * usual.length)
   for (const measurement of measurements) {
     const [round] = measurement.rounds
-    assert.equal(round?.errors, 0, measurement.chain)
+    assert.equal(round?.errors, 0, `${measurement.chain} ${measurement.scenario}`)
     assert.ok(round.requests > 0, measurement.chain)
     assert.ok(spreadOf(measurement, 'p99Ms').median > 0)
     if (measurement.chain === 'shmesh-shm') {
-      assert.deepEqual(
-        Object.keys(round.transports).filter((l) => round.transports[l]! > 0),
-        ['shm']
-      )
+      if (measurement.scenario === undefined) {
+        assert.deepEqual(
+          Object.keys(round.transports).filter((l) => round.transports[l]! > 0),
+          ['shm']
+        )
+      }
       assert.ok(round.sessionBytes! > 0)
     }
   }
