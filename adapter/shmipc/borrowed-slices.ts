@@ -3,6 +3,8 @@ import type { Loan, SliceRef } from './slice-ref.ts'
 
 /** Of what the peer may allocate, what undelivered bytes may occupy; beyond it they are copied out. */
 const MAX_KEPT_SHARE = 1 / 2
+/** The same with what consumers hold: the rest is for those who keep up. */
+const MAX_OUT_SHARE = 3 / 4
 
 /** Most slices of a batch that go back together. */
 const BATCH = 256
@@ -21,11 +23,16 @@ export interface BorrowedSlicesOwner {
 export class BorrowedSlices {
   readonly #native: NativeSession
   readonly #maxKeptBytes: number
+  readonly #maxOutBytes: number
+  /** Payload sizes of the slices there are, ascending. */
+  readonly #payloads: readonly number[]
   readonly #owner: BorrowedSlicesOwner
   /** Slices whose views are with a consumer. */
   #leases = 0
   /** Bytes that wait in shared memory for their owners to read on. */
   #keptBytes = 0
+  /** Payload of the slices they wait in, and of those whose leases outlive their call. */
+  #outBytes = 0
   #ended = false
   /** Released while events are delivered: they go back together. */
   readonly #batch = new Uint32Array(BATCH)
@@ -36,6 +43,8 @@ export class BorrowedSlices {
   constructor(native: NativeSession, budget: number, owner: BorrowedSlicesOwner) {
     this.#native = native
     this.#maxKeptBytes = budget * MAX_KEPT_SHARE
+    this.#maxOutBytes = budget * MAX_OUT_SHARE
+    this.#payloads = native.statistics()?.lists.map(({ payload }) => payload) ?? []
     this.#owner = owner
   }
 
@@ -49,15 +58,30 @@ export class BorrowedSlices {
 
   /** Whether `bytes` more may wait in shared memory. */
   mayKeep(bytes: number): boolean {
-    return this.#keptBytes + bytes <= this.#maxKeptBytes
+    return this.#keptBytes + bytes <= this.#maxKeptBytes && this.mayHold(bytes)
   }
 
   keep(bytes: number): void {
     this.#keptBytes += bytes
+    this.hold(bytes)
   }
 
   unkeep(bytes: number): void {
     this.#keptBytes -= bytes
+    this.unhold(bytes)
+  }
+
+  /** Whether the slice of `bytes` more may stay out without others going short. */
+  mayHold(bytes: number): boolean {
+    return this.#outBytes + this.#occupied(bytes) <= this.#maxOutBytes
+  }
+
+  hold(bytes: number): void {
+    this.#outBytes += this.#occupied(bytes)
+  }
+
+  unhold(bytes: number): void {
+    this.#outBytes -= this.#occupied(bytes)
   }
 
   /** A view of a slice is handed out; it ends with `returned`. */
@@ -91,6 +115,13 @@ export class BorrowedSlices {
   endBatch(): void {
     this.#batching = false
     if (this.#batched > 0) this.#flush()
+  }
+
+  /** What a slice with `bytes` takes of the budget: it is the smallest that has room for them. */
+  #occupied(bytes: number): number {
+    if (bytes === 0) return 0
+    for (const payload of this.#payloads) if (payload >= bytes) return payload
+    return bytes
   }
 
   #giveBack(slice: number): void {

@@ -24,6 +24,8 @@ export class Lease implements Holding {
   /** @internal Somebody may know it after the call it was handed out in. */
   known = false
   #holds = 1
+  /** It outlives the call it was handed out in, and counts as memory that others cannot use. */
+  #held = false
   #drop: (() => void) | undefined
   /** What `detachable` has handed out. */
   #detachable: ArrayBuffer[] | undefined
@@ -40,10 +42,22 @@ export class Lease implements Holding {
     this.#holds = 1
   }
 
+  /**
+   * Whether it can be held for long, by a slow reader say, without others going short of shared
+   * memory. Who gets false should copy the bytes instead.
+   */
+  get mayHold(): boolean {
+    return this.#lender.session.borrowed.mayHold(this.#held ? 0 : this.bytes)
+  }
+
   /** One more reader; it calls {@link release} or {@link drop} once. */
   hold(): void {
     this.known = true
     this.#holds++
+    if (!this.#held) {
+      this.#held = true
+      this.#lender.session.borrowed.hold(this.bytes)
+    }
     // From here on it may outlive the call it was handed out in.
     if (this.since === 0) this.#lender.session.leaks.take(this)
   }
@@ -54,6 +68,10 @@ export class Lease implements Holding {
 
   release(): void {
     if (--this.#holds > 0) return
+    if (this.#held) {
+      this.#held = false
+      this.#lender.session.borrowed.unhold(this.bytes)
+    }
     if (this.since !== 0) this.#lender.session.leaks.drop(this)
     if (this.#detachable !== undefined) this.#takeBack(this.#detachable)
     this.#lender.returned(this.#slice, this.bytes)

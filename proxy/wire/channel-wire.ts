@@ -40,7 +40,7 @@ export class ChannelWire implements Wire {
   }
 
   write(before: string, body: Buffer | undefined, after: string, lease: Lease | undefined): void {
-    if (body === undefined || lease === undefined) {
+    if (body === undefined || lease?.mayHold !== true) {
       this.#channel.writeCopied(before, body, after)
       return
     }

@@ -153,7 +153,8 @@ export class SocketWire implements Wire {
     } else {
       socket.cork()
       if (before !== '') socket.write(before, 'latin1')
-      if (lease === undefined) socket.write(Buffer.from(body))
+      // A client that does not read must not keep memory from those that do.
+      if (lease?.mayHold !== true) socket.write(Buffer.from(body))
       else {
         lease.hold()
         socket.write(body, lease.drop)

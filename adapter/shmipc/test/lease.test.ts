@@ -64,6 +64,36 @@ test('leases that are held stop the sender at its window, and let it go on when 
   assert.ok(Buffer.concat(chunks).equals(pattern(5_000_000)))
 })
 
+test('consumers that hold what they may leave enough for the others', async (t) => {
+  const { session } = await openSession(await scene(t), '8MiB', undefined, { window: '64MiB' })
+  const held: Lease[] = []
+  let copied = 0
+  const hoarders = Array.from({ length: 3 }, () => command(session, 'source 3000000'))
+  const ends = hoarders.map(async (stream) => {
+    stream.end()
+    stream.lendTo((view, lease) => {
+      if (!lease.mayHold) {
+        copied += view.length
+        return
+      }
+      lease.hold()
+      held.push(lease)
+    })
+    await once(stream.resume(), 'end')
+  })
+  await Promise.all(ends)
+  assert.ok(copied > 0, 'all of it fits the memory: nothing is shown')
+
+  const before = session.statistics().fallbackMessages
+  const stream = command(session, 'source 300000')
+  stream.end()
+  const { chunks, end } = collect(stream)
+  await end
+  assert.ok(Buffer.concat(chunks).equals(pattern(300_000)))
+  assert.ok(stream.fallbackBytes === 0 && session.statistics().fallbackMessages === before)
+  for (const lease of held) lease.release()
+})
+
 test('a paused stream is copied out, and nothing of it is lost or reordered', async (t) => {
   const { session } = await openSession(await scene(t))
   const stream = command(session, 'source 4000000')
