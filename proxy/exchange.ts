@@ -12,6 +12,7 @@ import type { TransportLabel } from './counters.ts'
 import type { Destination, DirectAnswer } from './destination.ts'
 import type { Downstream } from './downstream.ts'
 import { type Failure, failures } from './failure.ts'
+import { offeredProtocols } from './headers/hop-by-hop.ts'
 import type { Forwarding } from './headers/request.ts'
 import type { WrittenRequest } from './headers/request-writer.ts'
 import type { RequestSeries } from './metrics/request-series.ts'
@@ -135,7 +136,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   attempt(connection: UpstreamConnection): void {
     this.#connection = connection
     this.#progressAt = this.#context.deadlines.now
-    connection.begin(this, this.head.method, this.head.upgrade)
+    connection.begin(this, this.head.method, offeredProtocols(this.head))
     connection.out.text((this.written as WrittenRequest).text)
     this.upload.sendAll(connection.out)
   }

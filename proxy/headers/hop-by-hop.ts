@@ -1,6 +1,6 @@
 /** What requests and responses have in common on their way through. */
-import type { Framing, Headers } from '../../adapter/http1/index.ts'
-import { kindOf } from './kinds.ts'
+import type { Framing, Headers, RequestHead } from '../../adapter/http1/index.ts'
+import { HOST, kindOf } from './kinds.ts'
 
 const VIA = 'shmesh'
 
@@ -20,11 +20,23 @@ export function isPlainOption(value: string): boolean {
   return option === 'keep-alive' || option === 'close' || option === 'upgrade'
 }
 
+/**
+ * The protocols a request may switch to, as its Upgrade says, but never h2c: behind such a switch
+ * requests would reach the upstream that no rule of this proxy has seen.
+ */
+export function offeredProtocols({ upgrade }: RequestHead): string | undefined {
+  if (upgrade === undefined || !/h2c/i.test(upgrade)) return upgrade
+  const protocols = upgrade.split(',').map((protocol) => protocol.trim())
+  return protocols.filter((protocol) => !/^h2c(?:$|\/)/i.test(protocol)).join(', ') || undefined
+}
+
+/** Host stays whatever Connection lists: without it there is no request. */
 export function withoutListed(headers: Headers, listed: ReadonlySet<string>): Headers {
   const out: Headers = []
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as string
-    if (!listed.has(name.toLowerCase())) out.push(name, headers[i + 1] as string)
+    const stays = kindOf(name) === HOST || !listed.has(name.toLowerCase())
+    if (stays) out.push(name, headers[i + 1] as string)
   }
   return out
 }

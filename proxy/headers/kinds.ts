@@ -29,6 +29,7 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ['proxy-authorization', HOP],
   ['transfer-encoding', HOP],
   ['upgrade', HOP],
+  ['http2-settings', HOP],
   ['te', TE],
   ['trailer', TRAILER],
   ['content-length', LENGTH],

@@ -7,7 +7,14 @@ import { connectionOptions, type Headers, type RequestHead } from '../../adapter
 import { TraceFields } from '../tracing/fields.ts'
 import { addSpan, type Span, type Tracing } from '../tracing/span.ts'
 import { forwardedElement } from './forwarded.ts'
-import { countVias, isPlainOption, pushFraming, viaEntry, withoutListed } from './hop-by-hop.ts'
+import {
+  countVias,
+  isPlainOption,
+  offeredProtocols,
+  pushFraming,
+  viaEntry,
+  withoutListed
+} from './hop-by-hop.ts'
 import {
   CONNECTION,
   FORWARDED,
@@ -171,7 +178,8 @@ export function sharedFields(
 
   if (!host) out.push('Host', authority)
   pushFraming(out, head.framing)
-  if (head.upgrade !== undefined) out.push('Connection', 'Upgrade', 'Upgrade', head.upgrade)
+  const upgrade = offeredProtocols(head)
+  if (upgrade !== undefined) out.push('Connection', 'Upgrade', 'Upgrade', upgrade)
   else if (trailers) out.push('Connection', 'TE', 'TE', 'trailers')
   const { remoteAddress } = from
   if (remoteAddress !== '') {
