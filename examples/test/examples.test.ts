@@ -12,10 +12,11 @@ import { sharedMemory } from '../../adapter/index.ts'
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const SERVER = join(ROOT, 'examples/fastify-app/server.js')
 const CLIENT = join(ROOT, 'examples/undici-client/client.js')
+const HTTP_CLIENT = join(ROOT, 'examples/http-agent/client.js')
 const CONFIG = join(ROOT, 'examples/proxy/shmesh.yaml')
 const CLI = join(ROOT, 'dist/proxy/cli.js')
 
-test('the client of the examples reaches the app through the proxy', async (t) => {
+test('the clients of the examples reach the app through the proxy', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'shmesh-test-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const config = join(directory, 'shmesh.yaml')
@@ -34,6 +35,13 @@ test('the client of the examples reaches the app through the proxy', async (t) =
   assert.deepEqual(await client.exit, [0, null], client.output)
   const transport = sharedMemory().addon === undefined ? 'socket' : 'shm'
   assert.ok(client.output.includes(`200 ${transport} { hello: 'memory' }`), client.output)
+
+  const clients = new Run(t, directory, [HTTP_CLIENT])
+  assert.deepEqual(await clients.exit, [0, null], clients.output)
+  for (const name of ['axios', 'got']) {
+    const line = `${name} 200 ${transport} { hello: '${name}' }`
+    assert.ok(clients.output.includes(line), clients.output)
+  }
   for (const run of [proxy, server]) {
     run.process.kill('SIGTERM')
     assert.deepEqual(await run.exit, [0, null], run.output)
