@@ -241,7 +241,9 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     try {
       this.#listener.upgrade(status, headers, duplex)
     } catch (error) {
-      duplex.destroy()
+      // Whoever listens to it learns why, and nobody has to.
+      duplex.on('error', () => undefined)
+      duplex.destroy(error as Error)
       this.completed = false
       this.#fail(error as Error)
       return
