@@ -10,11 +10,11 @@ export interface ProxyContext {
   /** `undefined` when it is off. */
   readonly accessLog: AccessLog | undefined
   /** `undefined`: fields that carry traces are sent on as they come. */
-  readonly tracing: Tracing | undefined
+  tracing: Tracing | undefined
   readonly counters: Counters
   readonly deadlines: Deadlines
   /** Responses say how they travelled, in `x-shmesh-transport`. */
-  readonly transportHeader: boolean
+  transportHeader: boolean
   /** Set once, when the proxy drains: every response then closes its connection. */
   draining: boolean
 }

@@ -32,6 +32,8 @@ export interface DownstreamOwner {
   readonly bodyTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly hop: HopOptions
+  /** Every response closes its connection. */
+  readonly draining: boolean
   /** Whether a client at this address is believed about whom it speaks for. */
   trusts(remoteAddress: string): boolean
   /** The request as it is routed, logged and sent on. */
@@ -91,6 +93,11 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     const { remoteAddress } = this.wire
     this.forwarding = { remoteAddress, trusted: owner.trusts(remoteAddress), hop: owner.hop }
     this.writer = new RequestWriter(this.forwarding)
+  }
+
+  /** Every response closes its connection. */
+  get draining(): boolean {
+    return this.#owner.draining
   }
 
   get busy(): boolean {
@@ -289,10 +296,10 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
       this.close()
       return
     }
-    const { context, idleTimeoutMs } = this.#owner
+    const { draining, idleTimeoutMs } = this.#owner
     this.#reader.reset()
     this.#idle = true
-    this.#expect(context.draining ? DRAIN_GRACE_MS : idleTimeoutMs)
+    this.#expect(draining ? DRAIN_GRACE_MS : idleTimeoutMs)
   }
 
   #expect(withinMs: number): void {

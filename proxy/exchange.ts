@@ -171,7 +171,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     }
     this.upload.forget()
     if (this.#context.accessLog !== undefined) this.headMs = performance.now() - this.startedAt
-    if (this.#context.draining || this.#bodyIsWithheld()) this.reply.closes = true
+    if (this.#downstream.draining || this.#bodyIsWithheld()) this.reply.closes = true
     this.label = worseLabel(this.#downstream.wire.leg, connection.wire.leg)
     const shown = this.#context.transportHeader ? this.label : undefined
     connection.limitIdle(this.reply.head(head, shown, connection.responses))
@@ -289,7 +289,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
 
   /** Answers in the upstream's place. */
   #answer(answer: DirectAnswer): void {
-    if (this.#context.draining || this.upload.isLarge(this.#bodyIsWithheld())) {
+    if (this.#downstream.draining || this.upload.isLarge(this.#bodyIsWithheld())) {
       this.reply.closes = true
     }
     this.reply.answer(answer)

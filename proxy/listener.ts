@@ -39,16 +39,20 @@ interface Binding {
 
 export class Listener implements DownstreamOwner {
   readonly context: ProxyContext
-  readonly headTimeoutMs: number
-  readonly bodyTimeoutMs: number
-  readonly idleTimeoutMs: number
-  readonly trusts: (remoteAddress: string) => boolean
+  headTimeoutMs = 0
+  bodyTimeoutMs = 0
+  idleTimeoutMs = 0
+  trusts: (remoteAddress: string) => boolean = () => false
   /** Connections accepted so far. */
   accepted = 0
-  readonly #config: ListenerConfig
-  readonly #routes: RouteTable
+  #config: ListenerConfig
+  #routes: RouteTable
   readonly #connections = new Set<Downstream>()
-  readonly #series = new Map<Cluster | undefined, RequestSeries>()
+  /** By the name of the cluster, which a new cluster may take over. */
+  readonly #series = new Map<string, RequestSeries>()
+  readonly #seriesOf = new Map<Cluster | undefined, RequestSeries>()
+  #draining = false
+  #drained: Promise<void> | undefined
   #binding: Binding | undefined
   #hop: HopOptions | undefined
   #emptied: (() => void) | undefined
@@ -59,12 +63,26 @@ export class Listener implements DownstreamOwner {
     findCluster: (name: string) => Cluster
   ) {
     this.context = context
-    this.headTimeoutMs = config.headTimeoutMs
-    this.bodyTimeoutMs = config.bodyTimeoutMs
-    this.idleTimeoutMs = config.idleTimeoutMs
-    this.trusts = trustRule(config.trustForwarded)
     this.#config = config
     this.#routes = new RouteTable(config.routes, config.direction, findCluster)
+    this.#apply(config)
+  }
+
+  /** Goes on, where it is bound, as `config` says. Connections there are keep what they trust. */
+  update(config: ListenerConfig, findCluster: (name: string) => Cluster): void {
+    this.#config = config
+    this.#routes = new RouteTable(config.routes, config.direction, findCluster)
+    this.#hop = undefined
+    this.#seriesOf.clear()
+    this.#apply(config)
+  }
+
+  get config(): ListenerConfig {
+    return this.#config
+  }
+
+  get draining(): boolean {
+    return this.#draining || this.context.draining
   }
 
   get name(): string {
@@ -113,22 +131,27 @@ export class Listener implements DownstreamOwner {
   }
 
   series(cluster: Cluster | undefined): RequestSeries {
-    const known = this.#series.get(cluster)
+    const known = this.#seriesOf.get(cluster)
     if (known !== undefined) return known
-    const { name, direction, routes } = this.#config
     const to = cluster?.config.name ?? ''
+    const series = this.#series.get(to) ?? this.#createSeries(to)
+    this.#series.set(to, series)
+    this.#seriesOf.set(cluster, series)
+    return series
+  }
+
+  #createSeries(to: string): RequestSeries {
+    const { name, direction, routes } = this.#config
     const hosts = new Set(
       routes.filter((route) => leadsTo(route, to)).map(({ match }) => match.host)
     )
     const [authority = '*', ...others] = hosts
-    const series = new RequestSeries({
+    return new RequestSeries({
       direction,
       listener: name,
       cluster: to,
       authority: others.length === 0 ? authority : '*'
     })
-    this.#series.set(cluster, series)
-    return series
   }
 
   refused(downstream: Downstream, failure: Failure): void {
@@ -165,7 +188,13 @@ export class Listener implements DownstreamOwner {
   }
 
   /** Stops accepting and lets every connection end after the response it is in, or may begin. */
-  async drain(): Promise<void> {
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain()
+    return this.#drained
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true
     await this.#binding?.stop()
     for (const connection of this.#connections) connection.drain()
     if (this.#connections.size > 0) {
@@ -181,6 +210,13 @@ export class Listener implements DownstreamOwner {
     void this.#binding?.stop()
     for (const connection of [...this.#connections]) connection.cutOff()
     this.#binding?.destroy()
+  }
+
+  #apply(config: ListenerConfig): void {
+    this.headTimeoutMs = config.headTimeoutMs
+    this.bodyTimeoutMs = config.bodyTimeoutMs
+    this.idleTimeoutMs = config.idleTimeoutMs
+    this.trusts = trustRule(config.trustForwarded)
   }
 
   async #listenTcp(host: string, port: number): Promise<Binding> {

@@ -4,8 +4,8 @@ import { ShmError } from '../adapter/errors.ts'
 import type { SessionReport, ShmSession } from '../adapter/shmipc/index.ts'
 import { AccessLog, type LineSink } from './access-log/access-log.ts'
 import type { Admin } from './admin.ts'
-import { passthroughDefaults } from './config/resolve-cluster.ts'
-import { type ListenerConfig, PASSTHROUGH, type ProxyConfig } from './config/types.ts'
+import { ClusterSet } from './cluster-set.ts'
+import type { ListenerConfig, ProxyConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
 import { Counters } from './counters.ts'
 import { Deadlines } from './deadlines.ts'
@@ -13,10 +13,10 @@ import { Listener } from './listener.ts'
 import { Metrics } from './metrics/prometheus.ts'
 import type { RequestSeries } from './metrics/request-series.ts'
 import { Readiness } from './readiness.ts'
+import { checkReloadable, sameAddress } from './reload.ts'
 import { type ProxyStatistics, reportStatistics } from './statistics.ts'
-import { type Cluster, StaticCluster } from './upstream/cluster.ts'
-import { PassthroughCluster } from './upstream/passthrough.ts'
-import { type OwnPorts, PassthroughRules } from './upstream/passthrough-rules.ts'
+import type { Cluster } from './upstream/cluster.ts'
+import type { OwnPorts } from './upstream/passthrough-rules.ts'
 
 export interface ProxyLogs {
   readonly log: Logger
@@ -39,13 +39,16 @@ export interface SharedMemoryReport {
 
 /** A running proxy. Made by {@link createProxy}. */
 export class MeshProxy {
-  readonly #config: ProxyConfig
+  #config: ProxyConfig
   readonly #context: ProxyContext
-  readonly #clusters = new Map<string, Cluster>()
-  readonly #listeners: readonly Listener[]
+  #clusters: ClusterSet
+  #listeners: readonly Listener[]
+  /** Of former configurations, with requests that have not ended. */
+  readonly #leaving = new Set<Listener | Cluster>()
   readonly #admins: Admin[] = []
   readonly #metrics = new Metrics(this)
-  readonly #readiness: Readiness
+  #readiness: Readiness
+  #reloading: Promise<unknown> = Promise.resolve()
   #ready = false
   #drained: Promise<boolean> | undefined
   #drainRequested: (() => void) | undefined
@@ -62,17 +65,9 @@ export class MeshProxy {
       transportHeader: config.transportHeader,
       draining: false
     }
-    for (const cluster of config.clusters) {
-      this.#clusters.set(cluster.name, new StaticCluster(cluster, this.#context))
-    }
-    const passthrough = new PassthroughCluster(
-      passthroughDefaults(),
-      this.#context,
-      new PassthroughRules(config.passthrough, () => this.#ownPorts())
-    )
-    this.#clusters.set(PASSTHROUGH, passthrough)
+    this.#clusters = new ClusterSet(config, this.#context, () => this.#ownPorts())
     this.#listeners = config.listeners.map((listener) => this.#createListener(listener))
-    this.#readiness = new Readiness(config.readyClusters.map((name) => this.#findCluster(name)))
+    this.#readiness = this.#createReadiness()
   }
 
   /** Accepting, and not about to stop. */
@@ -97,7 +92,7 @@ export class MeshProxy {
   }
 
   statistics(): ProxyStatistics {
-    return reportStatistics(this.#context, this.#listeners, [...this.#clusters.values()])
+    return reportStatistics(this.#context, this.#listeners, this.#clusters.all)
   }
 
   /** Every metric in Prometheus' text format. */
@@ -113,7 +108,7 @@ export class MeshProxy {
     })
     return [
       ...this.#listeners.map((listener) => of(`listener ${listener.name}`, listener.sessions)),
-      ...[...this.#clusters].map(([name, cluster]) => of(`cluster ${name}`, cluster.sessions))
+      ...this.#clusters.all.map((cluster) => of(`cluster ${cluster.config.name}`, cluster.sessions))
     ].filter(({ sessions }) => sessions.length > 0)
   }
 
@@ -124,7 +119,7 @@ export class MeshProxy {
 
   /** @internal For the metrics. */
   get sessions(): ShmSession[] {
-    return [...this.#listeners, ...this.#clusters.values()].flatMap(({ sessions }) => [...sessions])
+    return [...this.#listeners, ...this.#clusters.all].flatMap(({ sessions }) => [...sessions])
   }
 
   /** @internal Called by POST /drain: like a SIGTERM, it is for whoever runs the proxy to act on. */
@@ -158,6 +153,19 @@ export class MeshProxy {
   }
 
   /**
+   * Goes on with another configuration: new listeners are bound before old ones end, and what is
+   * the same in both stays as it is, connections and sessions included. Requests under way end as
+   * they began.
+   *
+   * @throws {ShmError} saying what is in the way; everything is then as before
+   */
+  reload(config: ProxyConfig): Promise<void> {
+    const reloaded = this.#reloading.then(() => this.#reload(config))
+    this.#reloading = reloaded.catch(() => undefined)
+    return reloaded
+  }
+
+  /**
    * Not ready any more; after `drainDelay` no new connections either; and every connection ends
    * after its response. Resolves when all is closed: with false when `drainTimeout` passed first,
    * counted from the end of the delay, and what was left was cut off.
@@ -171,8 +179,68 @@ export class MeshProxy {
   destroy(): void {
     this.#context.draining = true
     for (const listener of this.#listeners) listener.destroy()
-    for (const cluster of this.#clusters.values()) cluster.destroy()
+    for (const cluster of this.#clusters.all) cluster.destroy()
+    for (const leaving of this.#leaving) leaving.destroy()
     for (const admin of this.#admins) admin.destroy()
+  }
+
+  async #reload(config: ProxyConfig): Promise<void> {
+    checkReloadable(this.#config, config)
+    const clusters = new ClusterSet(config, this.#context, () => this.#ownPorts(), this.#clusters)
+    const find = (name: string) => clusters.find(name)
+    const fresh: Listener[] = []
+    const listeners = config.listeners.map((next) => {
+      const kept = this.#listeners.find((listener) => sameAddress(listener.config, next))
+      const listener = kept ?? new Listener(next, this.#context, find)
+      if (kept === undefined) fresh.push(listener)
+      return listener
+    })
+    try {
+      for (const listener of fresh) await bind(listener)
+      if (this.#context.draining) {
+        throw new ShmError('SHM_ERR_CONFIG', 'the proxy is shutting down')
+      }
+    } catch (error) {
+      for (const listener of fresh) listener.destroy()
+      for (const cluster of clusters.without(this.#clusters)) cluster.destroy()
+      throw error
+    }
+    this.#replace(config, clusters, listeners)
+  }
+
+  /** One step: every request is routed by the one configuration or by the other. */
+  #replace(config: ProxyConfig, clusters: ClusterSet, listeners: readonly Listener[]): void {
+    for (const [index, listener] of listeners.entries()) {
+      const next = config.listeners[index] as ListenerConfig
+      if (this.#listeners.includes(listener)) listener.update(next, (name) => clusters.find(name))
+    }
+    const oldListeners = this.#listeners.filter((listener) => !listeners.includes(listener))
+    const oldClusters = this.#clusters.without(clusters)
+    this.#config = config
+    this.#context.tracing = config.tracing
+    this.#context.transportHeader = config.transportHeader
+    this.#clusters = clusters
+    this.#listeners = listeners
+    this.#readiness = this.#createReadiness()
+    for (const listener of oldListeners) this.#letGoOfListener(listener)
+    for (const cluster of oldClusters) this.#letGoOfCluster(cluster)
+  }
+
+  #letGoOfListener(listener: Listener): void {
+    this.#leaving.add(listener)
+    const timer = setTimeout(() => listener.destroy(), this.#config.drainTimeoutMs)
+    void listener.drain().then(() => {
+      clearTimeout(timer)
+      this.#leaving.delete(listener)
+    })
+  }
+
+  #letGoOfCluster(cluster: Cluster): void {
+    this.#leaving.add(cluster)
+    cluster.load.whenIdle(() => {
+      this.#leaving.delete(cluster)
+      cluster.destroy()
+    })
   }
 
   async #drain(): Promise<boolean> {
@@ -183,7 +251,10 @@ export class MeshProxy {
     const deadline = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), this.#config.drainTimeoutMs)
     })
-    const drained = Promise.all(this.#listeners.map((listener) => listener.drain()))
+    await this.#reloading
+    const leaving = [...this.#leaving].filter((left) => left instanceof Listener)
+    const listeners = [...this.#listeners, ...leaving]
+    const drained = Promise.all(listeners.map((listener) => listener.drain()))
     const inTime = await Promise.race([drained.then(() => true), deadline])
     clearTimeout(timer)
     this.destroy()
@@ -197,15 +268,11 @@ export class MeshProxy {
   }
 
   #createListener(config: ListenerConfig): Listener {
-    return new Listener(config, this.#context, (name) => this.#findCluster(name))
+    return new Listener(config, this.#context, (name) => this.#clusters.find(name))
   }
 
-  #findCluster(name: string): Cluster {
-    const cluster = this.#clusters.get(name)
-    if (cluster === undefined) {
-      throw new ShmError('SHM_ERR_CONFIG', `there is no cluster "${name}"`)
-    }
-    return cluster
+  #createReadiness(): Readiness {
+    return new Readiness(this.#config.readyClusters.map((name) => this.#clusters.find(name)))
   }
 }
 

@@ -47,6 +47,7 @@ export class Upload {
   isLarge(withheld: boolean): boolean {
     if (this.#body.complete) return false
     const { framing } = this.#head
+    if (framing.kind === 'none') return false
     if (framing.kind !== 'length' || withheld) return true
     return framing.length - this.received > MAX_DISCARDED_BYTES
   }

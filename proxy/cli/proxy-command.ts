@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import { parseAddress } from '../config/address.ts'
 import {
   configSchema,
@@ -7,6 +8,7 @@ import {
   type ProxyConfig,
   resolveConfig
 } from '../index.ts'
+import { ConfigWatch } from './config-watch.ts'
 import { createLogs } from './log.ts'
 import { type OptionTable, type OptionValues, readOptions } from './options.ts'
 import { UsageError } from './usage-error.ts'
@@ -27,6 +29,7 @@ Without a file, everything from the listeners to one upstream:
 
 SIGTERM or SIGINT lets running requests end first, a second one does not. SIGUSR2 opens the access
 log's file anew.
+SIGHUP reads the file again, as does a change of it.
 `
 const HELP_COMMAND = 'shmesh proxy --help'
 
@@ -50,7 +53,7 @@ export async function runProxy(args: string[]): Promise<number> {
   if (options['schema'] === true) return print(`${JSON.stringify(configSchema, null, 2)}\n`)
   const config = readConfig(options)
   if (options['check'] === true) return print('the configuration is valid\n')
-  return serve(config)
+  return serve(config, () => readConfig(options), options['config'] as string | undefined)
 }
 
 function print(text: string): number {
@@ -101,16 +104,45 @@ function switches(options: OptionValues): Partial<ProxyConfig> {
   }
 }
 
-async function serve(config: ProxyConfig): Promise<number> {
+/**
+ * @param read the configuration as it is now
+ * @param file where it is; `undefined` when the command line says all
+ */
+async function serve(
+  config: ProxyConfig,
+  read: () => ProxyConfig,
+  file: string | undefined
+): Promise<number> {
   const logs = createLogs(config.accessLog?.file)
   process.on('SIGUSR2', () => logs.reopen())
   const proxy = await createProxy(config, logs)
   for (const { name, address } of proxy.addresses) logs.log.info({ name, address }, 'listening')
+  const watch =
+    file === undefined
+      ? undefined
+      : new ConfigWatch(file, (cause) => void reload(proxy, read, logs.log, cause))
   const drained = await untilDrained(proxy, (cause) => logs.log.info({ cause }, 'draining'))
+  watch?.close()
   logs.flush()
   if (drained) logs.log.info('drained')
   else logs.log.warn('drained: the deadline passed, what was still running was cut off')
   return drained ? 0 : 1
+}
+
+/** A configuration that cannot be used leaves the old one in place. */
+async function reload(
+  proxy: MeshProxy,
+  read: () => ProxyConfig,
+  log: Logger,
+  cause: string
+): Promise<void> {
+  try {
+    await proxy.reload(read())
+    log.info({ cause }, 'reloaded')
+  } catch (error) {
+    const why = (error as Error).message
+    log.error({ cause, why }, 'not reloaded: the configuration before stays in use')
+  }
 }
 
 /** Waits for a signal, or POST /drain, and drains. A second signal ends the process at once. */

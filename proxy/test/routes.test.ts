@@ -333,6 +333,12 @@ test('a body sent to a route that answers by itself is read, and the connection 
     ],
     clusters: []
   })
+  const client = await dial(t, port)
+  for (let i = 0; i < 2; i++) {
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert.doesNotMatch(await client.head(), /Connection: close/i)
+    assert.equal(await client.take(1), 'x')
+  }
   const request = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody'
   const answer = await roundTrip(
     t,

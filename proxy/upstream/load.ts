@@ -23,6 +23,7 @@ export class ClusterLoad {
   #retrying = 0
   #retriesDenied = 0
   #admitting = false
+  #idle: (() => void) | undefined
   readonly #queue: LoadWaiter[] = []
   readonly #limit: number
   readonly #pending: number
@@ -53,6 +54,20 @@ export class ClusterLoad {
   /** One that was admitted has ended; the next takes its place. */
   leave(): void {
     this.#active--
+    this.#admitNext()
+    if (this.#active > 0) return
+    const idle = this.#idle
+    this.#idle = undefined
+    idle?.()
+  }
+
+  /** Calls `idle` once nothing is in flight any more, which may be now. */
+  whenIdle(idle: () => void): void {
+    if (this.#active === 0) idle()
+    else this.#idle = idle
+  }
+
+  #admitNext(): void {
     // One that is admitted may end at once: it leaves from within, and the loop goes on.
     if (this.#admitting || this.#queue.length === 0) return
     this.#admitting = true
