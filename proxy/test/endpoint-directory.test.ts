@@ -20,7 +20,10 @@ test('workers that come are asked, those that go are not, and no request is lost
   const directory = temporaryDirectory(t)
   const { port, proxy } = await startSimpleProxy(t, [`shm://${directory}/`])
   const endpoints = () => proxy.statistics().clusters[0]?.endpoints ?? []
-  const seen = (count: number) => quiet(() => endpoints().length === count)
+  const seen = async (count: number) => {
+    await quiet(() => endpoints().length === count)
+    assert.equal(endpoints().length, count)
+  }
   const client = await dial(t, port)
   const [status, message] = await ask(client)
   assert.equal(status, '503')
