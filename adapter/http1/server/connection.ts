@@ -352,8 +352,9 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   #proceed(): void {
     const rest = this.#pending.take()
     if (rest !== undefined) this.#context.runInAsyncScope(this.#read, this, rest, undefined)
-    if (!this.#pending.empty || this.#request !== undefined || this.#closed) return
-    if (this.#pending.paused) {
+    if (!this.#pending.empty || this.#closed || this.#busy) return
+    // The rest of a request that came in part behind another: its own reader may still be full.
+    if (this.#pending.paused && this.#request?.bodyPaused !== true) {
       this.#context.runInAsyncScope(this.#pending.resume, this.#pending)
     }
     if (this.#peerEnded && !this.#busy) this.onEnd()

@@ -183,6 +183,11 @@ export class WireRequest extends IncomingMessage {
     return this
   }
 
+  /** @internal Its reader is full. */
+  get bodyPaused(): boolean {
+    return this.#paused
+  }
+
   #resume(): void {
     if (!this.#paused) return
     this.#paused = false

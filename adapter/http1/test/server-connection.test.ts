@@ -87,6 +87,21 @@ test('bodies of requests sent together do not mix', async (t) => {
   assert.deepEqual(stream.output.match(/<.*?>/g), ['<0123456789>', '<abcdefghij>', '<>'])
 })
 
+test('the rest of a body whose beginning waited behind another request is read', async (t) => {
+  const scene = new ServerScene(t)
+  scene.server.on('request', async (request, response) => {
+    let text = ''
+    for await (const chunk of request) text += chunk
+    response.end(`<${text}>`)
+  })
+  const stream = scene.connect()
+  stream.deliver(`${POST}0123456789${POST}abc`)
+  await settled()
+  stream.deliver('defghij')
+  await settled()
+  assert.deepEqual(stream.output.match(/<.*?>/g), ['<0123456789>', '<abcdefghij>'])
+})
+
 test('maxRequestsPerSocket, keep-alive and the last response', async (t) => {
   const scene = new ServerScene(t)
   const { server } = scene
