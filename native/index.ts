@@ -28,6 +28,10 @@ export interface NativeSession {
   ): void
   /** File descriptor of the control socket; the caller closes it. Once. */
   takeControl(): number
+  /** Bytes the kernel holds of that socket: arrived and not read by us, ... */
+  unreadControl(fd: number): number
+  /** ... and sent and not read by the peer. */
+  unsentControl(fd: number): number
   /** The shared region. Detached, so empty, after `unmap`. */
   memory(): ArrayBuffer
   /** `bytes` of the region from `offset` on, as an ArrayBuffer of its own. */
@@ -199,12 +203,20 @@ export interface NativeStatistics {
 /** Accepts and dials on a thread of its own. */
 export interface NativeDoorman {
   /**
-   * Binds and listens. Returns 0 or a negative errno. Sessions whose slices have more than
-   * `maxMemory` bytes are refused.
+   * Binds a path or an address such as `127.0.0.1:80`, and listens. Returns a negative errno, or the
+   * port, 0 for a path. Sessions whose slices have more than `maxMemory` bytes are refused.
    */
-  listen(id: number, path: string, window: number, maxMemory: number): number
+  listen(id: number, address: string, window: number, maxMemory: number): number
   stopListening(id: number): void
-  connect(id: number, path: string, memory: number, queueCapacity: number, window: number): void
+  /** @param sharing 0: memfd; 1: files; 2: files, by version 2 of the protocol */
+  connect(
+    id: number,
+    address: string,
+    memory: number,
+    queueCapacity: number,
+    window: number,
+    sharing: 0 | 1 | 2
+  ): void
   /** Keeps the process alive. Not referenced at first. */
   ref(): void
   unref(): void

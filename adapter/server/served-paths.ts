@@ -12,8 +12,8 @@ import {
 } from '../shmipc/index.ts'
 import type { ResolvedServerOptions } from './options.ts'
 
-/** A client that is stopped must not keep a server from closing, ms. */
-const LEAVE_MS = 1000
+/** A client that is stopped must not keep a server from closing, ms. shmipc-go gives up then. */
+const LEAVE_MS = 2000
 
 /** Where it says what is not as it should be. */
 export interface ServerLog {
@@ -106,6 +106,7 @@ export class ServedPaths {
       await this.leave(ask)
       await Promise.all([this.#own.drain(ms), this.#borrowed.drain(ms)])
       await Promise.all([this.#own.end(ms), this.#borrowed.end(ms)])
+      await Promise.all(this.#sessions.map((session) => session.delivered()))
       for (const session of this.#sessions) session.destroy()
     })()
     return this.#closed

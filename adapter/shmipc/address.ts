@@ -48,6 +48,34 @@ export function parseShmDirectory(option: string, address: string): string | und
   return parseShmAddress(option, directory)
 }
 
+export interface SessionAddress {
+  /** A path, or an IP address and a port. */
+  readonly path: string
+  /** TCP on this machine. */
+  readonly isLoopback: boolean
+}
+
+const LOOPBACK = /^(127(?:\.\d{1,3}){3}|localhost|\[::1\]):(\d{1,5})$/
+
+/**
+ * As {@link parseShmAddress}, and `shm://127.0.0.1:7000`, `shm://[::1]:7000`, `shm://localhost:7000`:
+ * the control socket is TCP then, for programs that share no directory but /dev/shm.
+ *
+ * @throws {InvalidArgumentError} also for an address of another machine
+ */
+export function parseSessionAddress(option: string, address: string): SessionAddress {
+  const rest = String(address).startsWith(SCHEME) ? address.slice(SCHEME.length) : ''
+  if (rest === '' || rest.startsWith('/') || !/:\d+$/.test(rest)) {
+    return { path: parseShmAddress(option, address), isLoopback: false }
+  }
+  const [, host, port] = LOOPBACK.exec(rest) ?? []
+  if (host === undefined || Number(port) > 65_535) {
+    const expected = "an address of this machine: 'shm://127.0.0.1:7000'"
+    throw new InvalidArgumentError(option, expected, address)
+  }
+  return { path: `${host === 'localhost' ? '127.0.0.1' : host}:${port}`, isLoopback: true }
+}
+
 function toPath(option: string, address: string): string | undefined {
   if (!address.startsWith(SCHEME)) return address
   const rest = address.slice(SCHEME.length)

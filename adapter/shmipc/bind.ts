@@ -58,6 +58,8 @@ export interface ClaimedPath {
    * before the listening socket is closed, so that nobody meets a path without a server.
    */
   release(): void
+  /** Another server has taken the path over; it is served. */
+  readonly superseded: boolean
 }
 
 /**
@@ -119,6 +121,16 @@ class Claim implements ClaimedPath {
       throw error instanceof ShmError
         ? error
         : fileError(error, this.#path, `directory ${dirname(this.#path)} does not exist`)
+    }
+  }
+
+  get superseded(): boolean {
+    if (this.#published === undefined) return false
+    try {
+      const occupant = identifySocket(this.#path)
+      return occupant !== undefined && !isSameFile(occupant, this.#published)
+    } catch {
+      return false
     }
   }
 

@@ -10,6 +10,8 @@ const MAX_MESSAGE_BYTES = 256 * 1024
 const HIGH_WATER_BYTES = 64 * 1024
 /** How long a message waits for slices before it goes by the socket, in ms. */
 const FALLBACK_AFTER_MS = 10
+/** The same towards plain shmipc: after one such message shmipc-go opens no stream for 30 s. */
+const LAST_RESORT_MS = 1000
 /** Encodings of which `Buffer.byteLength` counts characters that decode to nothing. */
 const GUESSED_LENGTH = /^(hex|base64)/i
 
@@ -342,7 +344,8 @@ export class ChannelWriter {
   #mayWait(): boolean {
     const now = performance.now()
     if (this.#waitingSince === 0) this.#waitingSince = now
-    if (now - this.#waitingSince >= FALLBACK_AFTER_MS) {
+    const patience = this.#session.peer === 'shmesh' ? FALLBACK_AFTER_MS : LAST_RESORT_MS
+    if (now - this.#waitingSince >= patience) {
       this.#waitingSince = 0
       this.#fallback = true
       this.#session.fallbacks.turned(this.#session.native)

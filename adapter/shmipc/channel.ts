@@ -9,6 +9,9 @@ import type { SliceRef } from './slice-ref.ts'
 import { Status } from './status.ts'
 
 /** By the directions that have ended: the peer's, ours. */
+/** Bytes that wait to be read of a plain shmipc peer's stream, whose sender knows no window. */
+const MAX_UNREAD_BYTES = 64 * 1024 * 1024
+
 const STATES = ['open', 'ended by peer', 'ended by us', 'ended'] as const
 
 /** Who a channel tells what arrives. Called from within the event loop's turn that brought it. */
@@ -195,7 +198,10 @@ export class Channel implements Lender {
     this.bytesRead += view.length
     this.#peerFellBack = false
     if (this.#shut || this.#peerEnded) this.session.borrowed.release(slice)
-    else this.#inbox.addView(view, slice)
+    else {
+      this.#inbox.addView(view, slice)
+      this.#checkUnread()
+    }
   }
 
   /** @internal A message that came by the socket. */
@@ -207,6 +213,13 @@ export class Channel implements Lender {
     // Against plain shmipc a stream that received by socket answers by socket.
     if (this.session.peer === 'shmipc') this.#writer.fallBack()
     this.#inbox.addChunk(chunk)
+    this.#checkUnread()
+  }
+
+  #checkUnread(): void {
+    if (this.session.peer === 'shmesh' || this.#inbox.bytes <= MAX_UNREAD_BYTES) return
+    const unread = `${MAX_UNREAD_BYTES} bytes wait to be read, and its peer knows no window`
+    this.#face.fail(new ConnectionResetError(`the stream was reset: ${unread}`))
   }
 
   /** @internal A lease ended. */
@@ -301,8 +314,10 @@ export class Channel implements Lender {
       else if (!this.#weEnded) this.#writer.signal(Status.close)
     }
     if (session.peer === 'shmesh' && this.#writer.unacknowledged > 0) session.leaks.streamEnded()
-    // The peer may send until it sees the reset, and answers it with its own.
-    session.removeStream(this.id, early && !this.#peerEnded && session.peer === 'shmesh')
+    // The peer may send until it sees the end, and shmipc-go even after its own when two of its
+    // threads use a stream: a server must not take that for a new one.
+    const late = session.peer === 'shmesh' ? early && !this.#peerEnded : session.role === 'server'
+    session.removeStream(this.id, late)
     this.owner.onClose(error)
   }
 }

@@ -12,16 +12,13 @@ import {
   streamClose
 } from './control-message.ts'
 
-/** A session is left once: its epochs need no telling apart. */
-const RESTART_EPOCH = 1
-
 export interface ControlHandler {
   /** Called before any message of types 2 and 3: what the ring holds was sent earlier. */
   beforeMessage(): void
   onPolling(): void
   onStreamClose(streamId: number): void
-  onHotRestart(): void
-  onHotRestartAck(): void
+  onHotRestart(epoch: bigint): void
+  onHotRestartAck(epoch: bigint): void
   /** `data` is the callee's: private memory. */
   onFallback(streamId: number, status: number, data: Buffer): void
   /** Once. With an error when it was not an orderly end of stream. */
@@ -39,6 +36,11 @@ export class ControlChannel {
   #pendingBytes = 0
   #header: ControlHeader | undefined
   #ended = false
+  /** Bytes that came, and those of them whose messages have been handled. */
+  #received = 0
+  #handled = 0
+  /** In order of `at`: what waits for so many bytes to be handled. */
+  readonly #catchingUp: { readonly at: number; readonly then: () => void }[] = []
 
   constructor(fd: number, handler: ControlHandler) {
     this.#handler = handler
@@ -66,12 +68,28 @@ export class ControlChannel {
     this.#socket.write(streamClose(streamId))
   }
 
-  sendHotRestart(): void {
-    this.#socket.write(hotRestart(ControlType.hotRestart, RESTART_EPOCH))
+  sendHotRestart(epoch: bigint): void {
+    this.#socket.write(hotRestart(ControlType.hotRestart, epoch))
   }
 
-  sendHotRestartAck(): void {
-    this.#socket.write(hotRestart(ControlType.hotRestartAck, RESTART_EPOCH))
+  sendHotRestartAck(epoch: bigint): void {
+    this.#socket.write(hotRestart(ControlType.hotRestartAck, epoch))
+  }
+
+  /** Bytes the kernel has not taken yet. */
+  get unsent(): number {
+    return this.#socket.writableLength
+  }
+
+  /**
+   * Calls `then` when all that the peer has sent by now is handled; at once when it is.
+   *
+   * @param unread bytes the kernel holds
+   */
+  whenCaughtUp(unread: number, then: () => void): void {
+    const at = this.#received + unread
+    if (at <= this.#handled) then()
+    else this.#catchingUp.push({ at, then })
   }
 
   /** `written` is called when the kernel has taken `data`, which must not change before. */
@@ -107,6 +125,7 @@ export class ControlChannel {
   #onData(chunk: Buffer): void {
     this.#pending.push(chunk)
     this.#pendingBytes += chunk.length
+    this.#received += chunk.length
     this.#handleAll()
   }
 
@@ -135,6 +154,16 @@ export class ControlChannel {
     if (this.#pendingBytes < rest) return false
     this.#header = undefined
     const payload = this.#take(rest)
+    try {
+      this.#handle(type, payload)
+    } finally {
+      this.#handled += length
+      this.#tellCaughtUp()
+    }
+    return true
+  }
+
+  #handle(type: ControlType, payload: Buffer): void {
     switch (type) {
       case ControlType.polling:
         this.#handler.onPolling()
@@ -152,14 +181,19 @@ export class ControlChannel {
         )
         break
       case ControlType.hotRestart:
-        this.#handler.onHotRestart()
+        this.#handler.onHotRestart(payload.readBigUInt64BE(0))
         break
       case ControlType.hotRestartAck:
         this.#handler.beforeMessage()
-        this.#handler.onHotRestartAck()
+        this.#handler.onHotRestartAck(payload.readBigUInt64BE(0))
         break
     }
-    return true
+  }
+
+  #tellCaughtUp(): void {
+    while (!this.#ended && (this.#catchingUp[0]?.at ?? Number.POSITIVE_INFINITY) <= this.#handled) {
+      this.#catchingUp.shift()!.then()
+    }
   }
 
   #take(bytes: number): Buffer {

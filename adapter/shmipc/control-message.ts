@@ -92,10 +92,10 @@ export function streamClose(streamId: number): Buffer {
   return bytes
 }
 
-/** @param epoch told apart by the receiver's answer; not 0, which shmipc-go reads as none */
-export function hotRestart(type: 8 | 9, epoch: number): Buffer {
+/** @param epoch of the restart, which the answer repeats; not 0, which shmipc-go reads as none */
+export function hotRestart(type: 8 | 9, epoch: bigint): Buffer {
   const bytes = header(16, type)
-  bytes.writeBigUInt64BE(BigInt(epoch), CONTROL_HEADER_BYTES)
+  bytes.writeBigUInt64BE(epoch, CONTROL_HEADER_BYTES)
   return bytes
 }
 

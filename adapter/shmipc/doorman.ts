@@ -35,28 +35,35 @@ class Doorman {
     })
   }
 
-  /** Returns a function that stops listening, or the errno of a failed bind. */
-  listen(path: string, window: number, maxMemory: number, guests: Guests): (() => void) | number {
+  /** Listens on a path or a loopback address; returns the errno of a failed bind. */
+  listen(
+    address: string,
+    window: number,
+    maxMemory: number,
+    guests: Guests
+  ): { readonly port: number; readonly stop: () => void } | number {
     const id = ++this.#lastId
-    const result = this.#native.listen(id, path, window, maxMemory)
+    const result = this.#native.listen(id, address, window, maxMemory)
     if (result < 0) return -result
     this.#listeners.set(id, guests)
     this.#hold()
-    return () => {
+    const stop = () => {
       if (!this.#listeners.delete(id)) return
       this.#native.stopListening(id)
       this.#hold()
     }
+    return { port: result, stop }
   }
 
   connect(
-    path: string,
+    address: string,
     memory: number,
     queueCapacity: number,
-    window: number
+    window: number,
+    sharing: 0 | 1 | 2
   ): Promise<NativeSession | DialFailure> {
     const id = ++this.#lastId
-    this.#native.connect(id, path, memory, queueCapacity, window)
+    this.#native.connect(id, address, memory, queueCapacity, window, sharing)
     return new Promise((resolve) => {
       this.#calls.set(id, (session, failure) => resolve(session ?? failure))
       this.#hold()

@@ -25,6 +25,8 @@ export class Inbox {
   readonly #pending: Pending[] = []
   /** The owner has been told that no more comes. */
   ended = false
+  /** Bytes that wait. */
+  bytes = 0
   #ending = false
   #paused = false
   #delivering = false
@@ -48,7 +50,7 @@ export class Inbox {
     if (this.#free) this.#deliverNow(view, slice)
     else if (view.length >= MIN_KEPT_BYTES && session.borrowed.mayKeep(view.length)) {
       session.borrowed.keep(view.length)
-      this.#pending.push({ memory: view, used: view.length, slice })
+      this.#push({ memory: view, used: view.length, slice })
     } else {
       this.#copy(view)
       session.borrowed.release(slice)
@@ -59,17 +61,12 @@ export class Inbox {
   addChunk(chunk: Buffer): void {
     if (this.#free) this.#deliverNow(chunk, undefined)
     else if (chunk.length < BLOCK_BYTES) this.#copy(chunk)
-    else this.#pending.push({ memory: chunk, used: chunk.length, slice: undefined })
+    else this.#push({ memory: chunk, used: chunk.length, slice: undefined })
   }
 
   addEnd(): void {
     this.#ending = true
     this.#deliverPending()
-  }
-
-  /** Bytes that wait. */
-  get bytes(): number {
-    return this.#pending.reduce((sum, { used }) => sum + used, 0)
   }
 
   /** Slices they wait in. */
@@ -90,6 +87,7 @@ export class Inbox {
   /** Nobody will read it. */
   clear(): void {
     this.#ending = false
+    this.bytes = 0
     for (const { slice, used } of this.#pending.splice(0)) this.#letGo(slice, used)
   }
 
@@ -97,6 +95,11 @@ export class Inbox {
     if (slice === undefined) return
     this.#channel.session.borrowed.unkeep(bytes)
     this.#channel.session.borrowed.release(slice)
+  }
+
+  #push(pending: Pending): void {
+    this.#pending.push(pending)
+    this.bytes += pending.used
   }
 
   get #free(): boolean {
@@ -115,6 +118,7 @@ export class Inbox {
       this.#pending.push(last)
     }
     last.used += chunk.copy(last.memory, last.used)
+    this.bytes += chunk.length
   }
 
   #deliverNow(chunk: Buffer, slice: SliceRef | undefined): void {
@@ -133,6 +137,7 @@ export class Inbox {
       while (!this.#paused) {
         const next = this.#pending.shift()
         if (next === undefined) break
+        this.bytes -= next.used
         if (next.slice !== undefined) this.#channel.session.borrowed.unkeep(next.used)
         this.#deliver(next.memory.subarray(0, next.used), next.slice)
       }

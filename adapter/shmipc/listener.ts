@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { createServer, type Server, Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { ShmError } from '../errors.ts'
 import { parseMemory } from '../options.ts'
-import { parseShmAddress } from './address.ts'
+import { parseSessionAddress } from './address.ts'
 import { sharedMemoryOrWarn, warnOfSockets } from './availability.ts'
 import { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
 import { type Doorman, theDoorman } from './doorman.ts'
@@ -17,7 +18,10 @@ import {
 import type { ShmStream } from './stream.ts'
 
 export interface ListenOptions extends ClaimOptions, SessionOptions {
-  /** Unix socket: `shm:///run/x.sock` or an absolute path. */
+  /**
+   * Unix socket: `shm:///run/x.sock` or an absolute path; or `shm://127.0.0.1:7000`, TCP on this
+   * machine, where clients bring their memory in files. Port 0 is any free one.
+   */
   readonly path: string
   /**
    * The largest shared memory a client may bring, with its unit. One that brings more is refused
@@ -48,7 +52,9 @@ interface ListenerOptions extends ResolvedSessionOptions {
  * `stream`, or anything else, which arrives as `connection`.
  */
 export class ShmListener extends EventEmitter<ListenerEvents> {
-  readonly path: string
+  #path: string
+  /** Told to plain shmipc clients; the same on all their sessions. */
+  readonly #epoch = newEpoch()
   /** `socket` when shared memory cannot be had: everything then arrives as `connection`. */
   readonly transport: 'shm' | 'socket'
   readonly sessions: Set<ShmSession> = new Set()
@@ -65,7 +71,7 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     server?: Server
   ) {
     super()
-    this.path = path
+    this.#path = path
     this.#claim = claim
     this.transport = doorman === undefined ? 'socket' : 'shm'
     if (doorman !== undefined) {
@@ -76,6 +82,11 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     this.#stop = () => {
       server!.close()
     }
+  }
+
+  /** The socket's path, or its address and port. */
+  get path(): string {
+    return this.#path
   }
 
   /**
@@ -91,9 +102,10 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
   }
 
   #accept(doorman: Doorman, options: ListenerOptions): () => void {
-    const stop = doorman.listen(this.#claim.bindPath, options.window, options.maxMemory, {
+    const successor = () => (this.#claim.superseded ? this.#epoch : 0n)
+    const bound = doorman.listen(this.#claim.bindPath, options.window, options.maxMemory, {
       onSession: (native) => {
-        const session = new ShmSession(this.path, native, options)
+        const session = new ShmSession(this.path, native, options, successor)
         this.sessions.add(session)
         session.once('close', () => this.sessions.delete(session))
         session.on('stream', (stream) => {
@@ -106,8 +118,9 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
       },
       onRefused: (reason) => this.emit('refused', reason)
     })
-    if (typeof stop === 'function') return stop
-    throw listenError(getSystemErrorName(-stop), this.path)
+    if (typeof bound === 'number') throw listenError(getSystemErrorName(-bound), this.path)
+    if (bound.port !== 0) this.#path = this.#path.replace(/\d+$/, `${bound.port}`)
+    return bound.stop
   }
 
   #greet(socket: Socket): void {
@@ -123,13 +136,13 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
  *   left behind then
  */
 export async function listen(options: ListenOptions): Promise<ShmListener> {
-  const path = parseShmAddress('path', options.path)
+  const { path, isLoopback } = parseSessionAddress('path', options.path)
   const resolved: ListenerOptions = {
     ...resolveSessionOptions(options),
     maxMemory: parseMemory('memory', options.memory ?? '3GiB')
   }
   const doorman = doormanOrWarn(options)
-  const claim = await claimPath(path, options)
+  const claim = isLoopback ? new ClaimedPort(path) : await claimPath(path, options)
   let listener: ShmListener | undefined
   let server: Server | undefined
   try {
@@ -143,6 +156,25 @@ export async function listen(options: ListenOptions): Promise<ShmListener> {
     server?.close()
     throw error
   }
+}
+
+/** No file, no directory: whoever binds it first has it. */
+class ClaimedPort implements ClaimedPath {
+  readonly bindPath: string
+  readonly superseded = false
+
+  constructor(address: string) {
+    this.bindPath = address
+  }
+
+  async publish(): Promise<void> {}
+
+  release(): void {}
+}
+
+/** Not 0, and another one in each process. */
+function newEpoch(): bigint {
+  return randomBytes(8).readBigUInt64BE() | 1n
 }
 
 function doormanOrWarn({ cpus }: ListenOptions): Doorman | undefined {
@@ -160,7 +192,9 @@ function doormanOrWarn({ cpus }: ListenOptions): Doorman | undefined {
 async function listenBySocket(bindPath: string, path: string): Promise<Server> {
   const server = createServer({ allowHalfOpen: true })
   try {
-    server.listen(bindPath)
+    const [, host, port] = /^([^/]*):(\d+)$/.exec(bindPath) ?? []
+    if (host === undefined) server.listen(bindPath)
+    else server.listen(Number(port), host)
     await once(server, 'listening')
     return server
   } catch (error) {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { NativeSession } from '../../native/index.ts'
 import { publishSessionClose, publishSessionOpen, publishStreamFallback } from '../diagnostics.ts'
 import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
@@ -25,6 +26,11 @@ import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
 import { ShmStream } from './stream.ts'
 import { StreamTable } from './stream-table.ts'
+
+/** How long a plain shmipc peer may take for what was sent before its session ends, in ms. */
+const DELIVERY_MS = 1000
+const DELIVERY_LOOK_MS = 2
+const DELIVERY_GRACE_MS = 20
 
 /** What must be done before the server is told that this client leaves. */
 export type WaitUntil = (work: Promise<unknown>) => void
@@ -75,7 +81,8 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
 
   readonly #sliceHeaderBytes: number
   readonly #control: ControlChannel
-  readonly #channels = new StreamTable()
+  readonly #controlFd: number
+  readonly #channels: StreamTable
   readonly #arrivals: Arrivals
   readonly #signals: Signals
   /** Streams that keep the process alive. */
@@ -83,6 +90,9 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
   #closing = false
   /** The server asked for no more streams. */
   #leaving = false
+  /** Under which this end asked its client to leave. */
+  #epoch = 0n
+  readonly #successor: () => bigint
   #left: Promise<void> | undefined
   #whenLeft: (() => void) | undefined
   #ended = false
@@ -93,14 +103,22 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
    * @internal Sessions are made by `connect` and `listen`.
    *
    * @param options resolved from the caller's
+   * @param successor the epoch under which another server has taken the path over; 0n while none has
    */
-  constructor(path: string, native: NativeSession, options: ResolvedSessionOptions) {
+  constructor(
+    path: string,
+    native: NativeSession,
+    options: ResolvedSessionOptions,
+    successor: () => bigint = () => 0n
+  ) {
     super()
     const description = native.describe()
     this.path = path
     this.native = native
     this.role = description.client ? 'client' : 'server'
     this.peer = description.owned ? 'shmesh' : 'shmipc'
+    this.#successor = successor
+    this.#channels = new StreamTable(description.owned)
     this.peerWindow = description.owned ? description.peerWindow : Number.POSITIVE_INFINITY
     // At half the window, so that a sender need not stop.
     this.creditBytes = options.window / 2
@@ -124,12 +142,15 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       onLoanRead: ({ stream, first }) => this.signal(stream, Status.lendDone, first),
       onUnmapped: () => forgetSession(this)
     })
-    this.#control = new ControlChannel(native.takeControl(), {
+    this.#controlFd = native.takeControl()
+    this.#control = new ControlChannel(this.#controlFd, {
       beforeMessage: () => native.poll(),
       onPolling: () => native.poll(),
-      onStreamClose: (id) => this.onEnd(id, Status.close),
-      onHotRestart: () => this.#onLeave(),
-      onHotRestartAck: () => this.#whenLeft?.(),
+      onStreamClose: (id) => this.#endChannel(id, Status.close),
+      onHotRestart: (epoch) => this.#onLeave(epoch),
+      onHotRestartAck: (epoch) => {
+        if (epoch === this.#epoch) this.#whenLeft?.()
+      },
       onFallback: (id, status, data) => this.#onFallback(id, status, data),
       onEnd: (error) => this.#onSocketEnd(error)
     })
@@ -182,16 +203,40 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
   }
 
   /**
-   * Tells a shmesh client to open no more streams and to reuse none; resolves when it has agreed
-   * or the session is over. What it opened before is served. Server side; elsewhere it does nothing.
+   * Tells the client to open no more streams and to reuse none; resolves when it has agreed or the
+   * session is over. What it opened before is served. Server side; elsewhere it does nothing. A
+   * plain shmipc client, which dials the same path at once, is told when another server has it.
    */
   leave(): Promise<void> {
-    if (this.#ended || this.role === 'client' || this.peer === 'shmipc') return Promise.resolve()
+    if (this.#ended || this.role === 'client') return Promise.resolve()
+    const successor = this.#successor()
+    if (this.peer === 'shmipc' && successor === 0n) return Promise.resolve()
     this.#left ??= new Promise<void>((resolve) => {
       this.#whenLeft = resolve
-      this.#control.sendHotRestart()
+      this.#epoch = successor === 0n ? 1n : successor
+      this.#control.sendHotRestart(this.#epoch)
     })
     return this.#left
+  }
+
+  /**
+   * Resolves when the peer has what was sent, or is given up after a second. shmipc-go drops what it
+   * has not taken when its socket ends; a shmesh peer does not, and is not waited for.
+   */
+  async delivered(): Promise<void> {
+    if (this.peer === 'shmesh') return
+    const deadline = performance.now() + DELIVERY_MS
+    while (!this.#ended && this.#undelivered() && performance.now() < deadline) {
+      await delay(DELIVERY_LOOK_MS)
+    }
+    // What it has taken from the ring it still has to hand to its readers.
+    if (!this.#ended) await delay(DELIVERY_GRACE_MS)
+  }
+
+  #undelivered(): boolean {
+    const { sendBacklog } = this.native.statistics() ?? { sendBacklog: 0 }
+    const socket = this.#control.unsent + this.native.unsentControl(this.#controlFd)
+    return sendBacklog + this.#signals.length + socket > 0
   }
 
   /** Takes no new streams; resolves when the last one has ended and the memory is gone. */
@@ -205,6 +250,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
         this.#whenEmpty = resolve
       })
     }
+    await this.delivered()
     this.destroy()
   }
 
@@ -359,8 +405,18 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.borrowed.release(slice)
   }
 
-  /** @internal The peer ended a stream, one direction or both. */
+  /** @internal By the ring, the peer ended a stream, one direction or both. */
   onEnd(id: number, status: Status): void {
+    if (this.peer === 'shmesh') {
+      this.#endChannel(id, status)
+      return
+    }
+    // shmipc-go puts it there although bytes of the stream may be on their way by the socket.
+    const unread = this.native.unreadControl(this.#controlFd)
+    this.#control.whenCaughtUp(unread, () => this.#endChannel(id, status))
+  }
+
+  #endChannel(id: number, status: Status): void {
     if (this.#channels.settleReset(id)) return
     // A stream may end before it carried a byte: whoever opened it waits for our end of it.
     const channel = status === Status.fin ? this.channelFor(id) : this.#channels.get(id)
@@ -378,16 +434,21 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     return stream.destroyed ? undefined : stream.channel
   }
 
-  #onLeave(): void {
+  #onLeave(epoch: bigint): void {
+    // Only a client is asked: for shmipc-go too the other way round is nonsense.
+    if (this.role === 'server') {
+      this.destroy(new ProtocolError('a client asked its server to leave'))
+      return
+    }
     this.#leaving = true
     const work: Promise<unknown>[] = []
     this.emit('leave', (promise) => work.push(promise))
     if (work.length === 0) {
-      this.#control.sendHotRestartAck()
+      this.#control.sendHotRestartAck(epoch)
       return
     }
     Promise.allSettled(work).then(() => {
-      if (!this.#ended) this.#control.sendHotRestartAck()
+      if (!this.#ended) this.#control.sendHotRestartAck(epoch)
     })
   }
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <set>
 
@@ -226,7 +227,10 @@ TEST(EndsWithPlainDisciplineShareTheirSlices) {
   std::vector<SliceSpan> all;
   CHECK(pair.server->Allocate(16 * 1024 * 1024, all) > 700 * 1024);
   std::uint64_t linked = 0;
-  for (const SliceList& list : pair.client->region().lists()) linked += list.touched() - 1;
+  for (const SliceList& list : pair.client->region().lists()) {
+    linked += list.touched() - std::max(1U, list.touched() / 8);
+  }
+  // An eighth is left to the peer.
   CHECK_EQ(all.size(), linked);
 }
 

@@ -20,10 +20,13 @@ constexpr std::size_t kMaxAckBytes = 1024;
 
 class ClientHandshake final : public Handshake {
  public:
-  ClientHandshake(UniqueFd socket, std::string name, std::shared_ptr<Mapping> buffers,
-                  std::shared_ptr<Mapping> queues)
-      : Handshake(std::move(socket)), name_(std::move(name)) {
+  ClientHandshake(UniqueFd socket, std::string name, Sharing sharing,
+                  std::shared_ptr<Mapping> buffers, std::shared_ptr<Mapping> queues,
+                  std::vector<FileName> files)
+      : Handshake(std::move(socket)), name_(std::move(name)), sharing_(sharing) {
     parts_.side = Side::kClient;
+    parts_.version = sharing == Sharing::kFileV2 ? kFileVersion : kVersion;
+    parts_.files = std::move(files);
     parts_.buffers = std::move(buffers);
     parts_.queues = std::move(queues);
   }
@@ -33,13 +36,21 @@ class ClientHandshake final : public Handshake {
       if (!error_.empty()) return HandshakeState::kFailed;
       switch (phase_) {
         case Phase::kOffer:
+          if (sharing_ == Sharing::kFileV2) {
+            return Send(Message(kShareMemoryByFilePath, Metadata(), kFileVersion))
+                       ? HandshakeState::kDone
+                       : HandshakeState::kFailed;
+          }
           if (!Send(Message(kExchangeVersion))) return HandshakeState::kFailed;
           phase_ = Phase::kVersion;
           break;
         case Phase::kVersion:
           if (const auto state = Expect(kExchangeVersion, kHeaderBytes); !Ready(state)) return state;
-          if (!Send(Message(kShareMemoryByMemfd, Metadata()))) return HandshakeState::kFailed;
-          phase_ = Phase::kReady;
+          if (!Send(Message(sharing_ == Sharing::kFile ? kShareMemoryByFilePath : kShareMemoryByMemfd,
+                            Metadata()))) {
+            return HandshakeState::kFailed;
+          }
+          phase_ = sharing_ == Sharing::kFile ? Phase::kAck : Phase::kReady;
           break;
         case Phase::kReady: {
           if (const auto state = Expect(kAckReadyReceiveFd, kHeaderBytes); !Ready(state)) {
@@ -85,6 +96,8 @@ class ClientHandshake final : public Handshake {
   }
 
   HandshakeState ReadAck() {
+    // The server has mapped them.
+    parts_.files.clear();
     if (length_ == kHeaderBytes) return HandshakeState::kDone;  // plain shmipc
     std::uint16_t version = 0;
     for (std::size_t at = kHeaderBytes; at < length_;) {
@@ -110,6 +123,7 @@ class ClientHandshake final : public Handshake {
   }
 
   std::string name_;
+  Sharing sharing_;
   Phase phase_ = Phase::kOffer;
   std::size_t length_ = 0;
 };
@@ -130,18 +144,28 @@ std::unique_ptr<Handshake> StartClientHandshake(UniqueFd socket, const ClientOpt
     error = "no random bytes for the region's name and epoch";
     return nullptr;
   }
-  const std::string name = region_name::Make(random, options.window);
+  const bool memfd = options.sharing == Sharing::kMemfd;
+  const std::string name =
+      memfd ? region_name::Make(random, options.window) : region_name::MakePath(random);
   std::vector<SliceList::Geometry> lists;
   const std::size_t bytes = BufferRegion::Plan(options.memory, lists);
-  auto buffers = Mapping::Create(name + "_buffer", bytes, error);
+  std::vector<FileName> files;
+  const auto create = [&](const char* kind, std::size_t size, std::size_t expected) {
+    if (memfd) return Mapping::Create(name + kind, size, error);
+    auto mapping = CreateMemoryFile(name + kind, size, expected, error);
+    if (mapping) files.emplace_back(name + kind);
+    return mapping;
+  };
+  auto buffers = create("_buffer", bytes, options.memory);
   if (!buffers) return nullptr;
-  auto queues = Mapping::Create(name + "_queue", EventQueue::RegionBytes(options.queue_capacity),
-                                error);
+  const std::size_t queue_bytes = EventQueue::RegionBytes(options.queue_capacity);
+  auto queues = create("_queue", queue_bytes, queue_bytes);
   if (!queues) return nullptr;
   BufferRegion::Initialise(buffers->bytes(), lists, options.memory, epoch | 1);
   EventQueue::InitialiseRegion(queues->bytes(), options.queue_capacity);
-  return std::make_unique<ClientHandshake>(std::move(socket), name, std::move(buffers),
-                                           std::move(queues));
+  return std::make_unique<ClientHandshake>(std::move(socket), name, options.sharing,
+                                           std::move(buffers), std::move(queues),
+                                           std::move(files));
 }
 
 }  // namespace shm

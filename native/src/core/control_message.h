@@ -15,7 +15,10 @@ namespace shm::control {
 constexpr std::size_t kHeaderBytes = 8;
 constexpr std::uint16_t kMagic = 0x7758;
 constexpr std::uint8_t kVersion = 3;
+// Memory in files, handed over by one message that nobody answers.
+constexpr std::uint8_t kFileVersion = 2;
 
+constexpr std::uint8_t kShareMemoryByFilePath = 0;
 constexpr std::uint8_t kExchangeVersion = 4;
 constexpr std::uint8_t kShareMemoryByMemfd = 5;
 constexpr std::uint8_t kAckShareMemory = 6;
@@ -46,11 +49,12 @@ inline std::uint32_t GetU32(std::span<const std::byte> in, std::size_t at) {
   return (std::uint32_t{GetU16(in, at)} << 16) | GetU16(in, at + 2);
 }
 
-inline std::vector<std::byte> Message(std::uint8_t type, std::span<const std::byte> payload = {}) {
+inline std::vector<std::byte> Message(std::uint8_t type, std::span<const std::byte> payload = {},
+                                      std::uint8_t version = kVersion) {
   std::vector<std::byte> out;
   PutU32(out, static_cast<std::uint32_t>(kHeaderBytes + payload.size()));
   PutU16(out, kMagic);
-  out.push_back(std::byte{kVersion});
+  out.push_back(std::byte{version});
   out.push_back(std::byte{type});
   out.insert(out.end(), payload.begin(), payload.end());
   return out;

@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "loopback_socket.h"
 #include "unix_socket.h"
 
 namespace shm {
@@ -198,7 +199,7 @@ void Doorman::Redial(Clock::time_point now) {
 bool Doorman::Dial(Call& call) {
   Arrival failure;
   failure.id = call.id;
-  const int fd = ConnectUnix(call.path);
+  const int fd = IsLoopback(call.path) ? ConnectLoopback(call.path) : ConnectUnix(call.path);
   if (fd == -EAGAIN) {
     // Somebody listens, and has more connections to accept than its backlog holds.
     const auto now = Clock::now();

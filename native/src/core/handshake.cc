@@ -48,8 +48,9 @@ bool Handshake::ReadHeader(std::uint8_t type, std::size_t min_bytes, std::size_t
   const auto got = std::to_integer<unsigned>(input_[7]);
   if (magic != control::kMagic) {
     Fail("bad magic " + std::to_string(magic) + " in the handshake");
-  } else if (version != control::kVersion) {
-    Fail("protocol version " + std::to_string(version) + ", only 3 is spoken here");
+  } else if (version != parts_.version) {
+    Fail("protocol version " + std::to_string(version) + ", only " + std::to_string(parts_.version) +
+         " is spoken here");
   } else if (got != type) {
     Fail("message type " + std::to_string(got) + " where " + std::to_string(type) +
          " was expected in the handshake");

@@ -9,6 +9,7 @@
 
 #include "buffer_region.h"
 #include "mapping.h"
+#include "memory_file.h"
 
 namespace shm {
 
@@ -22,11 +23,13 @@ struct SessionParts {
   UniqueFd wake_us;    // eventfd the peer writes; absent with peers that are not shmesh
   UniqueFd wake_peer;  // eventfd we write
   std::uint32_t peer_window = 0;  // bytes a stream may send before the peer gives credit; 0: none
+  std::uint8_t version = 3;       // of the protocol
+  std::vector<FileName> files{};  // removed when the peer has mapped them, with the session at last
 };
 
 enum class HandshakeState : std::uint8_t { kNeedsInput, kDone, kFailed };
 
-// One side of the shmipc v3 memfd handshake, one step per readable socket. Nothing blocks.
+// One side of the shmipc handshake, one step per readable socket. Nothing blocks.
 //
 //   client                              server
 //   version 3                     ->
@@ -38,6 +41,9 @@ enum class HandshakeState : std::uint8_t { kNeedsInput, kDone, kFailed };
 //
 // A shmesh client marks itself by its region name, a shmesh server by what follows the ack's
 // header; either end alone sees plain shmipc.
+//
+// With memory in files the metadata has their paths and is acknowledged at once; in version 2 it is
+// the first message and the last. Such memory is shared by shmipc's own rules.
 class Handshake {
  public:
   virtual ~Handshake() = default;
@@ -50,7 +56,7 @@ class Handshake {
   // Reads until `wanted` bytes are in input_. kDone when they are.
   HandshakeState Fill(std::size_t wanted);
   bool Send(std::span<const std::byte> bytes, std::span<const int> fds = {});
-  // Checks the 8 bytes at the start of input_: `length` is the whole message's.
+  // Checks the 8 bytes at the start of input_, of parts_.version: `length` is the whole message's.
   bool ReadHeader(std::uint8_t type, std::size_t min_bytes, std::size_t max_bytes,
                   std::size_t& length);
   HandshakeState Fail(std::string error);
@@ -61,10 +67,18 @@ class Handshake {
   std::string error_;
 };
 
+// How a client hands its memory over.
+enum class Sharing : std::uint8_t {
+  kMemfd,   // as descriptors
+  kFile,    // as files, protocol 3
+  kFileV2,  // as files, protocol 2: whether the server took them shows only when it closes the socket
+};
+
 struct ClientOptions {
   std::uint64_t memory = 0;          // bytes for slices, both directions together
   std::uint32_t queue_capacity = 0;  // events per direction
   std::uint32_t window = 0;          // bytes the peer may send on a stream before we give credit
+  Sharing sharing = Sharing::kMemfd;
 };
 
 // Creates the memory, then speaks. nullptr with `error` set when the kernel refuses memory.

@@ -15,15 +15,29 @@ namespace shm::region_name {
 
 constexpr std::string_view kMarker = "shmesh.1.";
 
+// Random digits: of two clients with one name a shmipc-go server would give both the first one's
+// memory, and process numbers are the same in many containers.
+inline void AppendHex(std::string& name, std::span<const unsigned char> random) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  for (const unsigned char byte : random) {
+    name += kHex[byte >> 4];
+    name += kHex[byte & 15];
+  }
+}
+
+// What files of memory are called.
+inline std::string MakePath(std::span<const unsigned char> random) {
+  std::string name("/dev/shm/shmesh_");
+  AppendHex(name, random);
+  return name;
+}
+
 inline std::string Make(std::span<const unsigned char> random, std::uint32_t window) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string name(kMarker);
   for (int shift = 28; shift >= 0; shift -= 4) name += kHex[(window >> shift) & 15];
   name += '.';
-  for (const unsigned char byte : random) {
-    name += kHex[byte >> 4];
-    name += kHex[byte & 15];
-  }
+  AppendHex(name, random);
   return name;
 }
 

@@ -8,6 +8,7 @@
 #include "control_message.h"
 #include "event_queue.h"
 #include "handshake.h"
+#include "memory_file.h"
 #include "region_name.h"
 #include "session.h"
 #include "unix_socket.h"
@@ -35,6 +36,13 @@ class ServerHandshake final : public Handshake {
       switch (phase_) {
         case Phase::kOffer:
           if (const auto state = Fill(kHeaderBytes); !Ready(state)) return state;
+          // Version 2 begins with the metadata.
+          if (std::to_integer<std::uint8_t>(input_[6]) == kFileVersion &&
+              std::to_integer<std::uint8_t>(input_[7]) == kShareMemoryByFilePath) {
+            parts_.version = kFileVersion;
+            phase_ = Phase::kMetadata;
+            break;
+          }
           if (!ReadHeader(kExchangeVersion, kHeaderBytes, kHeaderBytes, length_) ||
               !Next(Phase::kMetadata, Message(kExchangeVersion))) {
             return HandshakeState::kFailed;
@@ -42,13 +50,18 @@ class ServerHandshake final : public Handshake {
           break;
         case Phase::kMetadata:
           if (const auto state = Fill(kHeaderBytes); !Ready(state)) return state;
-          if (!ReadHeader(kShareMemoryByMemfd, kHeaderBytes + 4, kMaxMetadataBytes, length_)) {
+          files_ = std::to_integer<std::uint8_t>(input_[7]) == kShareMemoryByFilePath;
+          if (!ReadHeader(files_ ? kShareMemoryByFilePath : kShareMemoryByMemfd, kHeaderBytes + 4,
+                          kMaxMetadataBytes, length_)) {
             return HandshakeState::kFailed;
           }
           if (const auto state = Fill(length_); !Ready(state)) return state;
-          if (!ReadMetadata() || !Next(Phase::kMemory, Message(kAckReadyReceiveFd))) {
-            return HandshakeState::kFailed;
+          if (!ReadMetadata()) return HandshakeState::kFailed;
+          if (files_) {
+            return OpenFiles() && Adopt() && Acknowledge() ? HandshakeState::kDone
+                                                           : HandshakeState::kFailed;
           }
+          if (!Next(Phase::kMemory, Message(kAckReadyReceiveFd))) return HandshakeState::kFailed;
           break;
         case Phase::kMemory:
           if (const auto state = Fill(1); !Ready(state)) return state;
@@ -75,11 +88,31 @@ class ServerHandshake final : public Handshake {
       Fail("the lengths of the region names do not add up");
       return false;
     }
-    const std::string_view name(reinterpret_cast<const char*>(input_.data() + buffer_at + 2),
-                                length_ - buffer_at - 2);
-    if (const auto window = region_name::Window(name)) {
+    const auto text = [&](std::size_t at, std::size_t bytes) {
+      return std::string(reinterpret_cast<const char*>(input_.data() + at), bytes);
+    };
+    queue_name_ = text(kHeaderBytes + 2, queue_bytes);
+    buffer_name_ = text(buffer_at + 2, length_ - buffer_at - 2);
+    if (files_) return true;
+    if (const auto window = region_name::Window(buffer_name_)) {
       parts_.discipline = Discipline::kOwned;
       parts_.peer_window = *window;
+    }
+    return true;
+  }
+
+  // By name: what it names is checked, and never looked up again.
+  bool OpenFiles() {
+    std::optional<uid_t> owner;
+    if (const auto peer = ReadPeerCredentials(parts_.control.get())) owner = peer->uid;
+    std::string error;
+    for (const std::string& path : {buffer_name_, queue_name_}) {
+      UniqueFd fd = OpenMemoryFile(path, owner, error);
+      if (!fd) {
+        Fail(error);
+        return false;
+      }
+      fds_.push_back(std::move(fd));
     }
     return true;
   }
@@ -109,6 +142,7 @@ class ServerHandshake final : public Handshake {
   }
 
   bool Acknowledge() {
+    if (parts_.version == kFileVersion) return true;
     if (parts_.discipline == Discipline::kShared) return Send(Message(kAckShareMemory));
     parts_.wake_us = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     parts_.wake_peer = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -130,6 +164,9 @@ class ServerHandshake final : public Handshake {
   ServerOptions options_;
   Phase phase_ = Phase::kOffer;
   std::size_t length_ = 0;
+  bool files_ = false;  // the names are paths
+  std::string queue_name_;
+  std::string buffer_name_;
 };
 
 }  // namespace

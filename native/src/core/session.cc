@@ -130,6 +130,8 @@ std::int64_t Session::Drain(std::span<std::uint32_t> words) {
     chain_.clear();
     if (!Accept(event, status)) return -1;
     receive_.Advance();
+    // Whoever answers has mapped the files.
+    parts_.files.clear();
     counters_.events_received++;
     words[used++] = event.stream_id;
     words[used++] = status;

@@ -14,6 +14,8 @@ constexpr int kMaxRaces = 200;
 // Payload up to which what is free already is taken without a look at what has come back: of larger
 // slices the one used last is worth more than a look.
 constexpr std::uint32_t kMaxUnlooked = 8 * 1024;
+// Of a list shared with a plain peer so much is left free.
+constexpr std::uint32_t kLeftShare = 8;
 
 }  // namespace
 
@@ -58,6 +60,8 @@ void SliceList::BeginShared(std::uint32_t linked, std::uint32_t wanted, bool cre
     Append(i);
   }
   touched_ = wanted;
+  // Not the capacity: a client of ours links a part of it.
+  left_to_peer_ = SharedFree() / kLeftShare;
 }
 
 void SliceList::Begin(ListRole role, std::uint32_t linked) {
@@ -149,6 +153,11 @@ bool SliceList::Free(std::uint32_t offset) {
     stack_.push_back(*index);
   }
   return true;
+}
+
+std::uint32_t SliceList::SharedFree() const noexcept {
+  const auto size = LoadRelaxed<std::int32_t>(Header() + kListSize);
+  return size > 0 ? static_cast<std::uint32_t>(size) : 0;
 }
 
 bool SliceList::Contains(std::uint32_t offset) const noexcept {

@@ -99,6 +99,9 @@ class SliceList {
   std::uint32_t borrowed() const noexcept { return borrowed_; }
   std::uint32_t touched() const noexcept { return touched_; }
 
+  // Shared: no more of it is free than should be left to the peer, as far as the list itself says.
+  bool RunsShort() const noexcept { return SharedFree() <= left_to_peer_; }
+
   // Takes back what the peer has returned. kEmpty when that is nothing.
   Outcome Reclaim();
 
@@ -142,6 +145,7 @@ class SliceList {
     states_[index] = state;
     tenures_[index].since = now_;
   }
+  std::uint32_t SharedFree() const noexcept;
   Outcome TakeShared(std::uint32_t& index);
   void Append(std::uint32_t index) noexcept;
   void CountTaken(std::int32_t change) noexcept;
@@ -151,6 +155,7 @@ class SliceList {
   Geometry geometry_;
   ListRole role_ = ListRole::kShared;
   bool creator_ = true;
+  std::uint32_t left_to_peer_ = 0;    // kShared
   std::vector<State> states_;
   std::vector<Tenure> tenures_;       // of the present state of each slice
   std::vector<std::uint32_t> stack_;  // kOurs: free slices, the hottest last

@@ -1,5 +1,7 @@
 #include "unix_socket.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -63,10 +65,22 @@ IoResult Peek(int fd, std::span<char> bytes, std::size_t& received) noexcept {
   return IoResult::kDone;
 }
 
+int UnreadBytes(int fd) noexcept {
+  int bytes = 0;
+  return ioctl(fd, SIOCINQ, &bytes) == 0 ? bytes : 0;
+}
+
+int UnsentBytes(int fd) noexcept {
+  int bytes = 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
 std::optional<PeerCredentials> ReadPeerCredentials(int fd) noexcept {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return std::nullopt;
+  // What a socket of another family answers.
+  if (credentials.pid == 0 && credentials.uid == static_cast<uid_t>(-1)) return std::nullopt;
   return PeerCredentials{credentials.pid, credentials.uid};
 }
 

@@ -29,6 +29,11 @@ enum class IoResult : std::uint8_t { kDone, kAgain, kClosed, kFailed, kTruncated
 // The first bytes in the socket, which stay there; `received` of them. kClosed at end of stream.
 IoResult Peek(int fd, std::span<char> bytes, std::size_t& received) noexcept;
 
+// Bytes of a stream socket of either family that arrived and were not read, and that the peer has not
+// read. 0 when the kernel does not say.
+int UnreadBytes(int fd) noexcept;
+int UnsentBytes(int fd) noexcept;
+
 // Who connected, or who listens where we connected to. `pid` is 0 outside our pid namespace.
 struct PeerCredentials {
   pid_t pid;

@@ -7,6 +7,7 @@
 
 #include "addon.h"
 #include "call.h"
+#include "core/loopback_socket.h"
 #include "core/unix_socket.h"
 #include "session_object.h"
 
@@ -52,16 +53,19 @@ DoormanObject::~DoormanObject() {
   for (HandedFd& orphan : orphans_) orphan.CloseOrphan();
 }
 
-// listen(id, path, window, maxMemory): 0 or a negative errno.
+// listen(id, address, window, maxMemory): a negative errno, or the port, 0 for a path.
 Napi::Value DoormanObject::Listen(const Napi::CallbackInfo& info) {
-  const int fd = ListenUnix(info[1].As<Napi::String>().Utf8Value(), kBacklog);
+  const std::string address = info[1].As<Napi::String>().Utf8Value();
+  const bool loopback = IsLoopback(address);
+  const int fd = loopback ? ListenLoopback(address, kBacklog) : ListenUnix(address, kBacklog);
+  const int port = loopback && fd >= 0 ? BoundPort(fd) : 0;
   if (fd >= 0 && doorman_) {
     ServerOptions options;
     options.window = info[2].As<Napi::Number>().Uint32Value();
     options.max_memory = static_cast<std::uint64_t>(info[3].As<Napi::Number>().Int64Value());
     doorman_->Listen(info[0].As<Napi::Number>().Uint32Value(), UniqueFd(fd), options);
   }
-  return Napi::Number::New(info.Env(), fd < 0 ? fd : 0);
+  return Napi::Number::New(info.Env(), fd < 0 ? fd : port);
 }
 
 Napi::Value DoormanObject::StopListening(const Napi::CallbackInfo& info) {
@@ -69,12 +73,13 @@ Napi::Value DoormanObject::StopListening(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// connect(id, path, memory, queueCapacity, window)
+// connect(id, address, memory, queueCapacity, window, sharing)
 Napi::Value DoormanObject::Connect(const Napi::CallbackInfo& info) {
   ClientOptions options;
   options.memory = static_cast<std::uint64_t>(info[2].As<Napi::Number>().Int64Value());
   options.queue_capacity = info[3].As<Napi::Number>().Uint32Value();
   options.window = info[4].As<Napi::Number>().Uint32Value();
+  options.sharing = static_cast<Sharing>(info[5].As<Napi::Number>().Uint32Value());
   if (doorman_) {
     doorman_->Connect(info[0].As<Napi::Number>().Uint32Value(),
                       info[1].As<Napi::String>().Utf8Value(), options);

@@ -13,6 +13,8 @@ Napi::Function SessionObject::Define(Napi::Env env) {
   return DefineClass(env, "NativeSession",
                      {InstanceMethod<&SessionObject::Start>("start"),
                       InstanceMethod<&SessionObject::TakeControl>("takeControl"),
+                      InstanceMethod<&SessionObject::UnreadControl>("unreadControl"),
+                      InstanceMethod<&SessionObject::UnsentControl>("unsentControl"),
                       InstanceMethod<&SessionObject::Memory>("memory"),
                       InstanceMethod<&SessionObject::Describe>("describe"),
                       InstanceMethod<&SessionObject::Poll>("poll"),
@@ -79,6 +81,15 @@ Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
 Napi::Value SessionObject::TakeControl(const Napi::CallbackInfo& info) {
   control_ = HandedFd(std::move(session_->parts().control));
   return Napi::Number::New(info.Env(), control_.number());
+}
+
+// unreadControl(fd), unsentControl(fd): bytes the kernel holds of the control socket.
+Napi::Value SessionObject::UnreadControl(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), UnreadBytes(info[0].As<Napi::Number>().Int32Value()));
+}
+
+Napi::Value SessionObject::UnsentControl(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), UnsentBytes(info[0].As<Napi::Number>().Int32Value()));
 }
 
 Napi::Value SessionObject::Describe(const Napi::CallbackInfo& info) {

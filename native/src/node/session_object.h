@@ -36,6 +36,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value TakeControl(const Napi::CallbackInfo& info);
   Napi::Value Memory(const Napi::CallbackInfo& info);
   Napi::Value Describe(const Napi::CallbackInfo& info);
+  Napi::Value UnreadControl(const Napi::CallbackInfo& info);
+  Napi::Value UnsentControl(const Napi::CallbackInfo& info);
   Napi::Value Poll(const Napi::CallbackInfo& info);
   Napi::Value Intact(const Napi::CallbackInfo& info);
   Napi::Value Holders(const Napi::CallbackInfo& info);
