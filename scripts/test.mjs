@@ -1,6 +1,7 @@
 /**
  * Runs the compiled tests, dist/<area>/test/*.test.js, with Node's own runner. Arguments choose
- * those whose path contains one of them: `npm run test:node -- shmipc proxy/test/drain`.
+ * those whose path contains one of them: `npm run test:node -- shmipc proxy/test/drain`. Those of
+ * test/interop/ need programs that scripts/interop.mjs builds, and run when they are asked for.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -15,8 +16,12 @@ const dist = join(ROOT, 'dist')
 const wanted = process.argv.slice(2)
 const files = (existsSync(dist) ? filesBelow(dist) : [])
   .map((path) => relative(ROOT, path))
-  .filter((path) => /\/test\/[^/]+\.test\.js$/.test(path))
-  .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+  .filter((path) => /\/test\/(interop\/)?[^/]+\.test\.js$/.test(path))
+  .filter((path) =>
+    wanted.length === 0
+      ? !path.includes('/test/interop/')
+      : wanted.some((part) => path.includes(part))
+  )
   .sort()
 if (files.length === 0) fail('no compiled tests found; run: npm run build:ts')
 
