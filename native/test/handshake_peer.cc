@@ -125,7 +125,7 @@ std::vector<Refused> BadHeaders(unsigned type) {
           {Header(type, 8, 0), "protocol version 0, only 3 is spoken here"},
           {Header(type, 8, 4), "protocol version 4, only 3 is spoken here"},
           {Header(1), "message type 1 where " + expected},
-          {Header(0), "message type 0 where " + expected},
+          {Header(2), "message type 2 where " + expected},
           {Header(255), "message type 255 where " + expected},
           {Header(type, 7), "message of 7 bytes in the handshake"},
           {Header(type, 0), "message of 0 bytes in the handshake"},

@@ -34,6 +34,8 @@ TEST(AServerRefusesWhatIsNoMetadata) {
   const std::string sum = "the lengths of the region names do not add up";
   auto cases = BadHeaders(5);
   cases.push_back({Header(4), "message type 4 where 5 was expected in the handshake"});
+  // Paths of files, but none there.
+  cases.push_back({Header(0), "message of 8 bytes in the handshake"});
   cases.push_back({Header(5, 11), "message of 11 bytes in the handshake"});
   cases.push_back({Header(5, 523), "message of 523 bytes in the handshake"});
   // The queue's name longer than the message, then longer than what leaves room for a length.

@@ -66,15 +66,15 @@ async function refusal(server: Peer, count: number): Promise<string> {
   return reasons[count - 1]!
 }
 
-test('the first messages of later protocol versions are refused at once, not left unanswered', async (t) => {
+test('first messages of other versions that cannot be are refused at once, not left unanswered', async (t) => {
   const [stage, server] = await start(t)
   for (const [index, [first, reason]] of (
     [
       [message(4, '', 4), 'protocol version 4, only 3 is spoken here'],
       // A draft that negotiates by JSON.
       [message(10, '{"supports_protocols":[4,3]}', 0), 'protocol version 0, only 3 is spoken here'],
-      // Files instead of memfds: shmipc-go's default.
-      [message(0, names('/a', '/b'), 2), 'protocol version 2, only 3 is spoken here']
+      // Files instead of memfds, and none there.
+      [message(0, names('/a', '/b'), 2), '/b: No such file or directory']
     ] as const
   ).entries()) {
     const socket = dial(stage)
