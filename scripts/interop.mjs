@@ -1,6 +1,6 @@
 /**
- * Builds the programs of other languages that the interop tests speak with, each where its compiler
- * and its modules can be had, and runs those tests. Arguments choose among them, as with test:node.
+ * Builds the Go programs that the interop tests speak with, where Go and its modules can be had, and
+ * runs those tests. Arguments choose among them, as with test:node.
  *
  * `SHMESH_GO_REPLACE=DIR` builds with a checkout of shmipc-go instead of the released module.
  * `--build` only builds.
@@ -53,31 +53,16 @@ function replaceFlags(directory, modfile) {
   return [`-modfile=${modfile}`, '-mod=mod']
 }
 
-function buildRust() {
-  if (which('cargo') === undefined) return 'there is no cargo command'
-  const manifest = join(ROOT, 'adapter/test/interop/rust/Cargo.toml')
-  const target = join(BUILD, 'rust')
-  const command = ['build', '--release', '--locked', '--manifest-path', manifest]
-  const { ok, output } = capture('cargo', [...command, '--target-dir', target])
-  if (!ok) return `cargo build failed: ${lastLines(output)}`
-  copyFileSync(join(target, 'release/peer'), join(BUILD, 'rust-peer'))
-  return undefined
-}
-
 function lastLines(output) {
   return output.trim().split('\n').slice(-3).join(' | ')
 }
 
 prepare()
-for (const [language, build] of [
-  ['Go', buildGo],
-  ['Rust', buildRust]
-]) {
-  const start = Date.now()
-  const reason = build()
-  const outcome = reason === undefined ? `built in ${seconds(start)}` : `skipped: ${reason}`
-  console.log(`peers in ${language}: ${outcome}`)
-}
+const start = Date.now()
+const reason = buildGo()
+console.log(
+  `peers in Go: ${reason === undefined ? `built in ${seconds(start)}` : `skipped: ${reason}`}`
+)
 const wanted = process.argv.slice(2)
 if (!wanted.includes('--build')) {
   const tests = wanted.length > 0 ? wanted.map((part) => `interop/${part}`) : ['test/interop/']

@@ -1,4 +1,4 @@
-/** Programs of other languages at the other end, told what to do line by line. */
+/** Go programs at the other end, told what to do line by line. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -34,7 +34,7 @@ const BUILD = new URL('../../../../adapter/test/interop/build/', import.meta.url
 /** Where a peer answers. */
 const ANSWERS_FD = 3
 
-export type Program = 'go-peer' | 'go-service' | 'go-proxy' | 'rust-peer'
+export type Program = 'go-peer' | 'go-service' | 'go-proxy'
 
 /** The program's path, or undefined after the test was skipped for want of it. */
 export function program(t: TestContext, name: Program): string | undefined {
