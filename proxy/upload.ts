@@ -47,7 +47,8 @@ export class Upload {
   isLarge(withheld: boolean): boolean {
     if (this.#body.complete) return false
     const { framing } = this.#head
-    if (framing.kind === 'none') return false
+    // What follows a CONNECT is no request, whatever it is answered (RFC 9110 9.3.6).
+    if (framing.kind === 'none') return this.#head.method === 'CONNECT'
     if (framing.kind !== 'length' || withheld) return true
     return framing.length - this.received > MAX_DISCARDED_BYTES
   }
