@@ -13,9 +13,11 @@ export interface NativeSession {
    * @param onEvents called with the number of words filled; from the event loop
    * @param onCorrupt the peer broke the memory's rules; destroy the session
    * @param onPolling a plain shmipc peer sleeps: send it a Polling message
-   * @param wakeUp `event`, the default: the peer wakes us. `poll`: before we sleep we look for
-   *   events for up to 50 µs, less when that was in vain; it needs a processor to spare. `interval`:
-   *   we look every `intervalMs` and the peer never pays for a wake-up
+   * @param wakeUp `event`, the default: the peer wakes us, except while messages follow each other
+   *   so closely that it is cheaper to stay awake. `poll`: before we sleep we look for events for up
+   *   to 50 µs, less when that was in vain; it needs a processor to spare. `interval`: we look every
+   *   `intervalMs` and the peer never pays for a wake-up
+   * @returns 0, or why the event loop cannot wait for the peer: a negative errno; close it then
    */
   start(
     words: Uint32Array,
@@ -25,7 +27,7 @@ export interface NativeSession {
     onPolling: () => void,
     wakeUp?: 'event' | 'poll' | 'interval',
     intervalMs?: number
-  ): void
+  ): number
   /** File descriptor of the control socket; the caller closes it. Once. */
   takeControl(): number
   /** Bytes the kernel holds of that socket: arrived and not read by us, ... */
@@ -178,7 +180,7 @@ export interface NativeStatistics {
   /** The peer was awake: no system call. */
   readonly wakesSuppressed: number
   readonly wakesReceived: number
-  /** With `poll`: waits that ended with an event, and those that ended with their time. */
+  /** Waits without sleep that ended with an event, and those that ended with their time. */
   readonly spinHits: number
   readonly spinMisses: number
   readonly eventsSent: number

@@ -89,6 +89,7 @@ std::string SleepMeetsPush(std::uint32_t seed) {
       [&] {
         if (!woken || Random(2) == 0) consumer.MarkAwake();
         for (int turn = 0; turn < 4 && !sleeps; turn++) {
+          if (Random(2) == 0) consumer.MarkLooking();
           if (Random(2) == 0) Exchange<std::uint32_t>(eventfd.data(), 0);
           DrainAll(consumer);
           sleeps = consumer.TrySleep();

@@ -221,5 +221,23 @@ TEST(AConsumerThatMarkedItselfAwakeIsNotWoken) {
   CHECK(!queue.ClaimWakeUp());
 }
 
+TEST(AConsumerThatLooksIsNotWokenAndSaysSo) {
+  QueueMemory memory;
+  EventQueue queue = memory.Map();
+  queue.MarkAwake();
+  CHECK(!queue.consumer_looking());
+  queue.MarkLooking();
+  CHECK(queue.consumer_looking());
+  CHECK(queue.TryPush({1, 0, 0}));
+  CHECK(!queue.ClaimWakeUp());
+  CHECK(!queue.consumer_looking());
+  queue.MarkLooking();
+  Event event{};
+  CHECK(Pop(queue, event));
+  CHECK(queue.TrySleep());
+  CHECK(!queue.consumer_looking());
+  CHECK(!queue.consumer_awake());
+}
+
 }  // namespace
 }  // namespace shm

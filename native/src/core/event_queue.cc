@@ -112,6 +112,10 @@ bool EventQueue::TrySleep() noexcept {
 
 void EventQueue::MarkAwake() noexcept { ExchangeRelaxed<std::uint32_t>(ring_ + kRingWorking, 1); }
 
+void EventQueue::MarkLooking() noexcept {
+  if (!consumer_looking()) ExchangeRelaxed<std::uint32_t>(ring_ + kRingWorking, kRingLooking);
+}
+
 std::int64_t EventQueue::Backlog() const noexcept {
   const auto used = Used();
   return used > capacity_ ? 0 : static_cast<std::int64_t>(used);
@@ -121,6 +125,10 @@ bool EventQueue::overwritten() const noexcept { return Used() > capacity_; }
 
 bool EventQueue::consumer_awake() const noexcept {
   return LoadRelaxed<std::uint32_t>(ring_ + kRingWorking) != 0;
+}
+
+bool EventQueue::consumer_looking() const noexcept {
+  return LoadRelaxed<std::uint32_t>(ring_ + kRingWorking) == kRingLooking;
 }
 
 std::byte* EventQueue::Slot(std::uint64_t position) const noexcept {

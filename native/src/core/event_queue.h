@@ -55,11 +55,15 @@ class EventQueue {
   [[nodiscard]] bool TrySleep() noexcept;
   // Consumer, when it begins to work without having been woken.
   void MarkAwake() noexcept;
+  // Consumer, while awake: it waits for events without sleeping, so an answer may come at once.
+  void MarkLooking() noexcept;
 
   // Events in the ring; 0 when overwritten.
   std::int64_t Backlog() const noexcept;
   // Whether who pushes need not wake who pops.
   bool consumer_awake() const noexcept;
+  // Whether the consumer waited without sleeping when it waited last. A hint: any value may be old.
+  bool consumer_looking() const noexcept;
   // The counters hold values no peer could have written: such a ring looks full for ever.
   bool overwritten() const noexcept;
   std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(capacity_); }

@@ -11,7 +11,7 @@ namespace shm::layout {
 constexpr std::size_t kRingHeaderBytes = 24;
 constexpr std::size_t kRingCapacity = 0;  // u32, elements
 #if defined(__aarch64__) || defined(__arm__)
-constexpr std::size_t kRingWorking = 4;  // u32: 1 while the consumer is awake
+constexpr std::size_t kRingWorking = 4;  // u32: 0 while the consumer sleeps
 constexpr std::size_t kRingHead = 8;     // i64: next to read; written by the consumer
 constexpr std::size_t kRingTail = 16;    // i64: next to write; written by the producer
 #else
@@ -19,6 +19,8 @@ constexpr std::size_t kRingHead = 4;
 constexpr std::size_t kRingTail = 12;
 constexpr std::size_t kRingWorking = 20;
 #endif
+// Another value than 0 and 1 only between two shmesh ends: awake, and waiting for events.
+constexpr std::uint32_t kRingLooking = 2;
 constexpr std::size_t kElementBytes = 12;
 constexpr std::size_t kElementStream = 0;  // u32
 constexpr std::size_t kElementOffset = 4;  // u32: first slice header, from the region's start

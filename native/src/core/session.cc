@@ -176,6 +176,7 @@ bool Session::Accept(const Event& event, std::uint32_t status) {
 
 bool Session::WakePeer() {
   wake_due_ = false;
+  peer_looks_ = send_.consumer_looking();
   if (!send_.ClaimWakeUp()) {
     counters_.wakes_suppressed++;
     return false;

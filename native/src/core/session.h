@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "buffer_region.h"
@@ -70,6 +71,10 @@ class Session {
   // a Polling message instead.
   bool WakePeer();
   bool wake_due() const noexcept { return wake_due_; }
+  // Whether the peer waited for events without sleeping when WakePeer was called; asked once.
+  bool TakePeerLooks() noexcept { return std::exchange(peer_looks_, false); }
+  // Before waiting for events without sleeping. Only between two shmesh ends.
+  void MarkLooking() noexcept { receive_.MarkLooking(); }
   // Before sleeping. False when more has arrived.
   bool TrySleep() noexcept { return receive_.TrySleep(); }
   void MarkAwake() noexcept { receive_.MarkAwake(); }
@@ -123,6 +128,7 @@ class Session {
   std::vector<ReceivedSlice> chain_;  // of the event being drained
   std::uint32_t now_ = 0;
   bool wake_due_ = false;
+  bool peer_looks_ = false;
   Counters counters_;
   std::string error_;
 };

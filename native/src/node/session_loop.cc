@@ -9,6 +9,8 @@ namespace {
 constexpr int kMaxPasses = 8;
 // A wake-up is put off to the end of the turn, but a long turn must not make the peer wait.
 constexpr std::uint64_t kMaxWakeDelayNs = 100'000;
+// How long arrivals that follow each other closely keep sockets and timers of the loop waiting.
+constexpr std::uint64_t kMaxStayNs = 50'000;
 // How many events are published between two looks at the clock.
 constexpr std::uint32_t kEventsPerClock = 4;
 // How often a session that has free memory looks whether it was idle long enough.
@@ -41,13 +43,15 @@ Napi::Value SessionObject::Poll(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-void SessionObject::ListenForWakeUps() {
+int SessionObject::ListenForWakeUps() {
   const int fd = session_->parts().wake_us.get();
-  if (fd < 0) return;
-  poll_ = turn_->handles().Open<uv_poll_t>(
-      this, [fd](uv_loop_t* loop, uv_poll_t* poll) { return uv_poll_init(loop, poll, fd); });
-  if (poll_ == nullptr) return;
-  uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
+  if (fd < 0) return 0;
+  int error = 0;
+  poll_ = turn_->handles().Open<uv_poll_t>(this, [&](uv_loop_t* loop, uv_poll_t* poll) {
+    return error = uv_poll_init(loop, poll, fd);
+  });
+  if (poll_ == nullptr) return error;
+  return uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
     static_cast<SessionObject*>(poll->data)->OnWakeUp();
   });
 }
@@ -91,6 +95,7 @@ void SessionObject::OnWakeUp() {
   Clock();
   session_->AcknowledgeWakeUp();
   awake_ = true;  // the peer set the flag when it woke us
+  slept_ns_ = uv_hrtime() - asleep_since_;
   Enlist();
   Pump();
 }
@@ -113,24 +118,39 @@ void SessionObject::Pump() {
 
 void SessionObject::EndTurn() {
   const LoopScope from_loop(from_loop_);
-  enlisted_ = false;
   Clock();
-  Pump();
-  if (!session_) return;
-  Flush();
-  // To wake a peer that is dead ends the session.
-  if (!session_) return;
+  const std::uint64_t started = uv_hrtime();
+  bool more = false;
+  do {
+    Pump();
+    if (!session_) return;
+    Flush();
+    // To wake a peer that is dead ends the session.
+    if (!session_) return;
+    more = WaitAwake();
+  } while (more && turn_->Idle() && uv_hrtime() - started < kMaxStayNs);
   WatchIdle();
-  if (!awake_ || wake_up_ == WakeUp::kInterval) return;
-  if (wake_up_ == WakeUp::kPoll && spin_.Wait(session_->receive_queue())) {
-    Enlist();
-    return;
+  if (awake_ && !more && wake_up_ != WakeUp::kInterval) {
+    more = !session_->TrySleep();
+    if (!more) {
+      awake_ = false;
+      asleep_since_ = uv_hrtime();
+    }
   }
-  if (session_->TrySleep()) {
-    awake_ = false;
-  } else {
-    Enlist();
-  }
+  enlisted_ = false;
+  if (more) Enlist();
+}
+
+// Whether something arrived within the time for which it is better to stay awake.
+bool SessionObject::WaitAwake() {
+  const EventQueue& queue = session_->receive_queue();
+  if (!awake_ || wake_up_ == WakeUp::kInterval) return false;
+  if (wake_up_ == WakeUp::kPoll) return spin_.Wait(queue);
+  if (!may_look_ || !turn_->Idle()) return false;
+  const std::uint32_t bound = thrifty_.Bound(session_->TakePeerLooks(), slept_ns_);
+  if (bound == 0) return false;
+  if (!thrifty_.replies()) session_->MarkLooking();
+  return thrifty_.Wait(queue, bound);
 }
 
 // Memory that was used in this turn is given back some time after it was last needed.

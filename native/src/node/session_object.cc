@@ -1,5 +1,7 @@
 #include "session_object.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -52,7 +54,8 @@ SessionObject::~SessionObject() {
   if (session_) Shut();
 }
 
-// start(words, spans, onEvents, onCorrupt, onPolling, wakeUp, intervalMs)
+// start(words, spans, onEvents, onCorrupt, onPolling, wakeUp, intervalMs): 0, or why the loop cannot
+// wait for the peer, a negative errno.
 Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
   KeepFreedMemory();
   control_.Settle();
@@ -71,10 +74,12 @@ Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
     wake_up_ = WakeUp::kInterval;
     LookEvery(info[6].As<Napi::Number>().Uint32Value());
   }
-  ListenForWakeUps();
+  may_look_ = session_->parts().discipline == Discipline::kOwned &&
+              sysconf(_SC_NPROCESSORS_ONLN) > 1;
+  const int error = ListenForWakeUps();
   // What arrived between the handshake and now.
   Enlist();
-  return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), error);
 }
 
 // The control socket's descriptor: the caller closes it.
@@ -124,8 +129,8 @@ Napi::Value SessionObject::Statistics(const Napi::CallbackInfo& info) {
   Clock();
   if (!session_) return env.Undefined();
   Napi::Object statistics = DescribeSession(env, *session_);
-  statistics.Set("spinHits", Napi::Number::New(env, static_cast<double>(spin_.hits())));
-  statistics.Set("spinMisses", Napi::Number::New(env, static_cast<double>(spin_.misses())));
+  statistics.Set("spinHits", Napi::Number::New(env, static_cast<double>(spin_.hits() + thrifty_.hits())));
+  statistics.Set("spinMisses", Napi::Number::New(env, static_cast<double>(spin_.misses() + thrifty_.misses())));
   return statistics;
 }
 

@@ -61,7 +61,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void OnWakeUp();
   void OnTrim();
   void OnInterval();
-  void ListenForWakeUps();
+  // 0 or a negative errno.
+  int ListenForWakeUps();
   void LookEvery(std::uint64_t interval_ms);
   // Tells the session the time: before anything that a slice's age counts from.
   void Clock();
@@ -69,6 +70,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void Published();
   void WatchIdle();
   void Flush();
+  bool WaitAwake();
   void Enlist();
   void Corrupt();
   void Call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments);
@@ -86,6 +88,10 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   enum class WakeUp : std::uint8_t { kEvent, kPoll, kInterval };
   WakeUp wake_up_ = WakeUp::kEvent;
   Spin spin_;
+  ThriftySpin thrifty_;
+  bool may_look_ = false;  // the peer knows that flag, and has another processor
+  std::uint64_t asleep_since_ = 0;  // ns
+  std::uint64_t slept_ns_ = 0;      // the last sleep
   bool enlisted_ = false;
   bool awake_ = false;       // the peer need not wake us
   bool pumping_ = false;

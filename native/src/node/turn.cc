@@ -27,9 +27,15 @@ bool Turn::Prepare() {
   return prepare_ != nullptr && idle_ != nullptr && !handles_.ending();
 }
 
+bool Turn::Idle() const {
+  return visiting_.size() == 1 && enlisted_.empty() && uv_backend_timeout(handles_.loop()) != 0;
+}
+
 void Turn::OnEnd() {
   const Napi::HandleScope scope(env_);
   visiting_.swap(enlisted_);
+  // Not ours to count when a session asks whether the loop has anything to do.
+  uv_idle_stop(idle_);
   // JavaScript runs in here: sessions may close (Forget) or enlist again.
   for (std::size_t i = 0; i < visiting_.size(); i++) {
     SessionObject* session = visiting_[i];
@@ -39,7 +45,6 @@ void Turn::OnEnd() {
   if (handles_.ending()) return;
   if (enlisted_.empty()) {
     uv_prepare_stop(prepare_);
-    uv_idle_stop(idle_);
   } else {
     // Somebody has more to do: come back at once, after timers and sockets had their turn.
     uv_idle_start(idle_, [](uv_idle_t*) {});

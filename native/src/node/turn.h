@@ -21,6 +21,9 @@ class Turn {
   // `session` is visited at the end of this turn, once.
   void Enlist(SessionObject* session);
   void Forget(SessionObject* session);
+  // Inside a visit: whether nothing but the session visited has something to do, as far as the loop
+  // knows.
+  bool Idle() const;
   LoopHandles& handles() noexcept { return handles_; }
   Napi::Env env() const noexcept { return env_; }
 
