@@ -258,7 +258,11 @@ export class Listener implements DownstreamOwner {
   }
 
   async #listenShm(path: string): Promise<Binding> {
-    const listener: ShmListener = await listen({ path, ...this.#claimOptions() })
+    const listener: ShmListener = await listen({
+      path,
+      ...this.#config.tuning,
+      ...this.#claimOptions()
+    })
     listener.on('stream', (stream) => this.#accept((owner) => new ChannelWire(stream, owner)))
     listener.on('connection', (socket) =>
       this.#accept((owner) => SocketWire.over(socket, owner, true))

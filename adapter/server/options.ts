@@ -1,10 +1,17 @@
 import { isIP } from 'node:net'
 import { InvalidArgumentError } from '../errors.ts'
 import { parseDuration } from '../options.ts'
-import { defaultSocketPath, parseShmAddress, parseShmDirectory } from '../shmipc/index.ts'
+import {
+  defaultSocketPath,
+  parseShmAddress,
+  parseShmDirectory,
+  pickSessionTuning,
+  SESSION_TUNING,
+  type SessionTuning
+} from '../shmipc/index.ts'
 
 /** How an HTTP server is served through shared memory. */
-export interface ServerOptions {
+export interface ServerOptions extends SessionTuning {
   /**
    * Unix socket the proxy connects to: `shm:///run/shmesh/app.sock` or an absolute path, or several
    * of them. One that ends in `/` is a directory, made when it is missing, in which each process and
@@ -69,6 +76,7 @@ export interface ResolvedServerOptions {
   readonly compat: boolean
   readonly remoteAddress: string | undefined
   readonly drainTimeoutMs: number
+  readonly tuning: SessionTuning
 }
 
 export const SERVER_OPTIONS: readonly (keyof ServerOptions)[] = [
@@ -79,7 +87,8 @@ export const SERVER_OPTIONS: readonly (keyof ServerOptions)[] = [
   'memory',
   'compat',
   'remoteAddress',
-  'drainTimeout'
+  'drainTimeout',
+  ...SESSION_TUNING
 ]
 
 /**
@@ -117,7 +126,8 @@ export function resolveServerOptions(
     memory,
     compat,
     remoteAddress,
-    drainTimeoutMs: parseDuration('drainTimeout', drainTimeout)
+    drainTimeoutMs: parseDuration('drainTimeout', drainTimeout),
+    tuning: pickSessionTuning(options)
   }
 }
 

@@ -126,12 +126,12 @@ export class ServedPaths {
   }
 
   async #open(): Promise<void> {
-    const { paths, ...options } = this.#options
+    const { paths, tuning, ...options } = this.#options
     const opened: ShmListener[] = []
     try {
       for (const path of paths) {
         const own = path.endsWith('/') ? await socketIn(path.slice(0, -1)) : path
-        opened.push(await listen({ ...options, path: own }))
+        opened.push(await listen({ ...tuning, ...options, path: own }))
       }
     } catch (error) {
       await Promise.all(opened.map((listener) => listener.close()))

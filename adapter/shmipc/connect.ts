@@ -55,7 +55,8 @@ export class UnreachableError extends Error {
  * Opens a session to the server at `address` (`shm:///run/x.sock`, a path, or `shm://127.0.0.1:7000`
  * for TCP on this machine): creates the shared memory, connects, hands it over.
  *
- * @throws {ShmError} `SHM_ERR_UNAVAILABLE` without shared memory in this process,
+ * @throws {ShmError} `SHM_ERR_UNAVAILABLE` without shared memory in this process, or when it can
+ *   wait for no more descriptors,
  *   `SHM_ERR_HANDSHAKE` when somebody listens who does not take it
  * @throws {UnreachableError} when nobody listens
  */
@@ -73,7 +74,11 @@ export async function connect(address: string, options: ConnectOptions = {}): Pr
   pinTo(availability.addon, options.cpus)
   const doorman = theDoorman(availability.addon)
   const result = await doorman.connect(path, memory, QUEUE_CAPACITY, window, sharing)
-  if (!('reason' in result)) return new ShmSession(path, result, session)
+  if (!('reason' in result)) {
+    const opened = new ShmSession(path, result, session)
+    if (opened.failure !== undefined) throw opened.failure
+    return opened
+  }
   if (result.errno !== 0) throw new UnreachableError(result.errno, path)
   throw new ShmError('SHM_ERR_HANDSHAKE', `no session with ${path}: ${result.reason}`)
 }

@@ -17,7 +17,12 @@ export type { Lease } from './lease.ts'
 export { type Connection, Link, type LinkStatistics } from './link.ts'
 export { type ListenOptions, listen, ShmListener } from './listener.ts'
 export { ShmSession } from './session.ts'
-export type { SessionOptions } from './session-options.ts'
+export {
+  pickSessionTuning,
+  SESSION_TUNING,
+  type SessionOptions,
+  type SessionTuning
+} from './session-options.ts'
 export type {
   SessionReport,
   SessionStatistics,

@@ -106,6 +106,10 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
     const bound = doorman.listen(this.#claim.bindPath, options.window, options.maxMemory, {
       onSession: (native) => {
         const session = new ShmSession(this.path, native, options, successor)
+        if (session.failure !== undefined) {
+          this.emit('refused', session.failure.message)
+          return
+        }
         this.sessions.add(session)
         session.once('close', () => this.sessions.delete(session))
         session.on('stream', (stream) => {

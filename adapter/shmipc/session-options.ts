@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { getSystemErrorName } from 'node:util'
 import type { Addon } from '../../native/index.ts'
 import { InvalidArgumentError, ShmError } from '../errors.ts'
 import { parseDuration, parseWindow } from '../options.ts'
@@ -17,8 +18,8 @@ export interface SessionOptions {
    */
   readonly window?: string | undefined
   /**
-   * How this end learns that something has arrived. `event`: the peer wakes it, when it sleeps.
-   * `poll`: before it sleeps it looks for up to 50 µs, less when that was in vain: the shortest
+   * How this end learns that something has arrived. `event`: the peer wakes it, when it sleeps;
+   * while messages follow each other within 8 µs it stays awake, which is cheaper. `poll`: before it sleeps it looks for up to 50 µs, less when that was in vain: the shortest
    * answers, for a processor of its own; refused with fewer than 3 of them. A duration such as
    * `5ms`: it looks that often, and the peer never pays for a wake-up: for logs and metrics.
    *
@@ -46,6 +47,22 @@ export interface SessionOptions {
    * @defaultValue '60s'
    */
   readonly leakWarning?: string | false | undefined
+}
+
+/** What can be said of the sessions behind an HTTP server, client or proxy. */
+export type SessionTuning = Pick<SessionOptions, 'wakeUp' | 'cpus' | 'leakWarning'>
+
+export const SESSION_TUNING: readonly (keyof SessionTuning)[] = ['wakeUp', 'cpus', 'leakWarning']
+
+/**
+ * Those of `options` that are given, checked.
+ *
+ * @throws {InvalidArgumentError}
+ */
+export function pickSessionTuning(options: SessionTuning): SessionTuning {
+  resolveSessionOptions(options)
+  const given = SESSION_TUNING.filter((name) => options[name] !== undefined)
+  return Object.fromEntries(given.map((name) => [name, options[name]]))
 }
 
 export interface ResolvedSessionOptions {
@@ -93,6 +110,12 @@ export function pinTo(addon: Addon, cpus: readonly number[] | undefined): void {
     'SHM_ERR_UNAVAILABLE',
     `cannot run on processors ${cpus.join(', ')}: ${reason}`
   )
+}
+
+/** @internal The event loop refused the descriptor that tells of the peer's messages. */
+export function cannotWait(path: string, errno: number): ShmError {
+  const message = `cannot wait for the peer on ${path}: ${getSystemErrorName(errno)}`
+  return new ShmError('SHM_ERR_UNAVAILABLE', message)
 }
 
 function checkCpus(cpus: readonly number[]): void {

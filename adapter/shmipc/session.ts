@@ -13,7 +13,7 @@ import { forgetSession, registerSession } from './inspection.ts'
 import { findLentToGone, LeakWatch, MAX_HOLDERS } from './leak-watch.ts'
 import { LentBodies } from './lent-bodies.ts'
 import { unwatch, type Watched, watch } from './liveness.ts'
-import type { ResolvedSessionOptions } from './session-options.ts'
+import { cannotWait, type ResolvedSessionOptions } from './session-options.ts'
 import {
   type SessionReport,
   type SessionStatistics,
@@ -71,6 +71,8 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
   readonly peerWindow: number
   /** @internal Bytes taken and not credited that make a stream give credit. */
   readonly creditBytes: number
+  /** @internal Why it was over before it began. */
+  readonly failure: ShmError | undefined
   /** @internal */ readonly waiters: SliceWaiters
   /** @internal */ readonly borrowed: BorrowedSlices
   /** @internal */ readonly leaks: LeakWatch
@@ -154,7 +156,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       onFallback: (id, status, data) => this.#onFallback(id, status, data),
       onEnd: (error) => this.#onSocketEnd(error)
     })
-    native.start(
+    const errno = native.start(
       words,
       this.spans,
       (used) => this.#onEvents(used),
@@ -171,6 +173,10 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       memoryBytes: this.memory.length,
       peerPid: description.peerPid
     })
+    if (errno !== 0) {
+      this.failure = cannotWait(path, errno)
+      this.destroy(this.failure)
+    }
   }
 
   get closed(): boolean {

@@ -92,6 +92,16 @@ for (const remoteAddress of [undefined, '127.0.0.1', 'fd00::7']) {
   })
 }
 
+test('its sessions are woken as the options say', async (t) => {
+  const s = await scene(t)
+  const server = createServer((_request, response) => response.end('ok'))
+  const { statistics, close } = await attach(server, { path: s.path, wakeUp: '5ms' })
+  assert.equal((await get(s, '/')).text, 'ok')
+  // Awake for ever, as far as the client can see.
+  assert.equal(statistics()[0]!.awake, true)
+  await close()
+})
+
 test('what cannot be served leaves the server as it was', async (t) => {
   const s = await scene(t)
   const server = createServer()
@@ -107,6 +117,13 @@ test('what cannot be served leaves the server as it was', async (t) => {
     code: 'SHM_ERR_INVALID_ARG',
     message: /remoteAddress .*IP address/
   })
+  for (const [options, message] of [
+    [{ wakeUp: 'never' }, /^wakeUp must be/],
+    [{ leakWarning: '0s' }, /^leakWarning must be/],
+    [{ cpus: [] }, /^cpus must be/]
+  ] as const) {
+    await assert.rejects(attach(server, options), { code: 'SHM_ERR_INVALID_ARG', message })
+  }
   assert.equal(server.close, close)
 })
 

@@ -219,6 +219,8 @@ test('options that cannot be meant are refused by name', () => {
     [{ uri: 'relative' }, /uri/],
     [{ routes: { 'http://a': '/x.sock' } }, /routes/],
     [{ failOpen: 1 as never }, /failOpen/],
+    [{ wakeUp: 'never' }, /^wakeUp must be/],
+    [{ leakWarning: '0s' }, /^leakWarning must be/],
     [{ url: '/x' } as never, /url/]
   ] as const
   for (const [options, message] of cases) {

@@ -1,9 +1,10 @@
 import type { Dispatcher } from 'undici'
 import { type RouteOptions, type Routes, resolveRoutes } from '../client/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
+import { pickSessionTuning, SESSION_TUNING, type SessionTuning } from '../shmipc/index.ts'
 import type { OriginOptions } from './origin.ts'
 
-export interface ShmAgentOptions extends RouteOptions {
+export interface ShmAgentOptions extends RouteOptions, SessionTuning {
   /** Shared memory per socket, with its unit. @defaultValue '64MiB' */
   readonly memory?: string
   /**
@@ -70,7 +71,8 @@ export interface ShmAgentOptions extends RouteOptions {
 
 export interface ResolvedAgentOptions {
   readonly routes: Routes
-  readonly memory: string | undefined
+  /** Of each socket's session. */
+  readonly session: SessionTuning & { readonly memory: string | undefined }
   readonly failOpen: boolean
   readonly fallback: Dispatcher
   readonly https: Dispatcher
@@ -93,7 +95,8 @@ const OPTIONS: readonly string[] = [
   'maxHeaderSize',
   'maxResponseSize',
   'strictContentLength',
-  'maxRequestsPerClient'
+  'maxRequestsPerClient',
+  ...SESSION_TUNING
 ]
 
 /** @throws {InvalidArgumentError} */
@@ -116,7 +119,7 @@ export function resolveAgentOptions(
   const fallback = options.fallback ?? globalDispatcher()
   return {
     routes: resolveRoutes(options),
-    memory,
+    session: { ...pickSessionTuning(options), memory },
     failOpen,
     fallback,
     https: options.https ?? fallback,

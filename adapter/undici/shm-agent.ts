@@ -221,8 +221,8 @@ function findRoute(state: State, url: URL): Route {
 function wayTo(state: State, path: string): Way {
   const known = state.ways.get(path)
   if (known !== undefined) return known
-  const { memory, failOpen } = state.options
-  const way = new Way(path, memory, failOpen)
+  const { session, failOpen } = state.options
+  const way = new Way(path, session, failOpen)
   state.ways.set(path, way)
   // New requests must not meet connections whose server is going.
   way.link.on('renew', (waitUntil) => {

@@ -2,7 +2,12 @@ import type { Duplex } from 'node:stream'
 import { buildConnector } from 'undici'
 import { ShmError } from '../errors.ts'
 import { warnOnce } from '../log.ts'
-import { Link, type LinkStatistics, UnreachableError } from '../shmipc/index.ts'
+import {
+  type ConnectOptions,
+  Link,
+  type LinkStatistics,
+  UnreachableError
+} from '../shmipc/index.ts'
 import { translateError } from './translate-error.ts'
 
 /** A session may leave between two turns of the loop; more often than this it is broken. */
@@ -15,8 +20,8 @@ export class Way {
   /** Connections made past the proxy because nobody listened on its socket. */
   failedOpen = 0
 
-  constructor(path: string, memory: string | undefined, failOpen: boolean) {
-    this.link = new Link(path, { memory })
+  constructor(path: string, session: ConnectOptions, failOpen: boolean) {
+    this.link = new Link(path, session)
     this.#direct = failOpen ? buildConnector({}) : undefined
   }
 

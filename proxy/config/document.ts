@@ -1,4 +1,5 @@
 /** A configuration that fits the schema: what a file holds, before units are read. */
+import type { SessionTuning } from '../../adapter/shmipc/index.ts'
 import type { RETRY_CONDITIONS } from './schema-cluster.ts'
 
 type Durations<Key extends string> = Readonly<Partial<Record<Key, string>>>
@@ -25,7 +26,7 @@ export interface AccessLogDocument {
   readonly sample?: string
 }
 
-export interface ListenerDocument {
+export interface ListenerDocument extends SessionTuning {
   readonly name: string
   readonly address: string
   readonly routes: readonly RouteDocument[]
@@ -104,7 +105,7 @@ export interface ClusterDocument {
   readonly minFreeMemory?: number
 }
 
-export interface EndpointDocument {
+export interface EndpointDocument extends SessionTuning {
   readonly address: string
   readonly weight?: number
   readonly memory?: string

@@ -2,6 +2,7 @@ import { parseMemory } from '../../adapter/options.ts'
 import type { ClusterDocument, EndpointDocument } from './document.ts'
 import type { ConfigPath } from './problem.ts'
 import { ConfigReader } from './reader.ts'
+import { resolveTuning } from './tuning.ts'
 import {
   type ClusterConfig,
   type EndpointConfig,
@@ -70,7 +71,8 @@ function resolveEndpoint(
     reader.problem([...path, 'memory'], 'is for shm:// endpoints')
   }
   reader.try([...path, 'memory'], 0, (option) => parseMemory(option, endpoint.memory))
-  return { address, weight: endpoint.weight ?? 1, memory: endpoint.memory }
+  const tuning = reader.try(path, {}, (option) => resolveTuning(option, endpoint, shared))
+  return { address, weight: endpoint.weight ?? 1, memory: endpoint.memory, ...tuning }
 }
 
 function resolveOutlier(

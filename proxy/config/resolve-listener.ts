@@ -4,6 +4,7 @@ import type { ConfigPath } from './problem.ts'
 import type { ConfigReader } from './reader.ts'
 import { resolveRoute } from './resolve-route.ts'
 import { isNetwork, trustRule } from './trust.ts'
+import { resolveTuning } from './tuning.ts'
 import { type ListenerConfig, PASSTHROUGH, type RouteConfig } from './types.ts'
 
 /** @param clusters the names routes may use */
@@ -42,6 +43,7 @@ export function resolveListener(
     mode: typeof listener.mode === 'string' ? Number.parseInt(listener.mode, 8) : listener.mode,
     group: listener.group,
     takeover: listener.takeover ?? false,
+    ...reader.try(path, {}, (option) => resolveTuning(option, listener, address.kind === 'shm')),
     headTimeoutMs: duration('head', '60s'),
     bodyTimeoutMs: duration('body', '60s'),
     idleTimeoutMs: duration('idle', '75s')

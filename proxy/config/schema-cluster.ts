@@ -9,6 +9,7 @@ import {
   type Schema,
   size
 } from './schema-parts.ts'
+import { tuningProperties } from './tuning.ts'
 
 /** What may have gone wrong with an attempt for the request to be sent again. */
 export const RETRY_CONDITIONS = [
@@ -31,7 +32,8 @@ const endpoint = mapping(
       description: 'http://HOST:PORT, unix:///PATH, shm:///PATH, or shm:///DIRECTORY/.'
     },
     weight: integer(1, 1000, 'Takes so many times the requests of one with weight 1. Default 1.'),
-    memory: size('shm://: shared memory of the session. Default 64MiB.')
+    memory: size('shm://: shared memory of the session. Default 64MiB.'),
+    ...tuningProperties
   },
   { required: ['address'] }
 )

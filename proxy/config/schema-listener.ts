@@ -1,6 +1,7 @@
 /** `listeners[]` in the configuration's JSON Schema. */
 import { ADDRESS, duration, flag, list, mapping, NAME, type Schema } from './schema-parts.ts'
 import { routeSchema } from './schema-route.ts'
+import { tuningProperties } from './tuning.ts'
 
 export const listenerSchema: Schema = mapping(
   {
@@ -35,6 +36,7 @@ export const listenerSchema: Schema = mapping(
       description: 'Group of the socket, by name or number.'
     },
     takeover: flag('Replace a living server on the same path. Default false.'),
+    ...tuningProperties,
     timeouts: mapping({
       head: duration("From a request's first byte to the end of its head. Default 60s."),
       body: duration('Without any byte to or from the client. Default 60s.'),

@@ -1,4 +1,5 @@
 /** The configuration with every default filled in and every unit read: what the proxy runs on. */
+import type { SessionTuning } from '../../adapter/shmipc/index.ts'
 import type { Address } from './address.ts'
 
 /** The cluster a route may name without defining it: the host the request itself asks for. */
@@ -44,6 +45,7 @@ export interface ListenerConfig {
   readonly mode: number | undefined
   readonly group: string | number | undefined
   readonly takeover: boolean
+  readonly tuning?: SessionTuning
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -157,6 +159,7 @@ export interface EndpointConfig {
   readonly weight: number
   /** As written; adapter/shmipc reads it. */
   readonly memory: string | undefined
+  readonly tuning?: SessionTuning
 }
 
 export interface PassthroughConfig {

@@ -97,6 +97,38 @@ test('reads the documented example, with every default filled in', () => {
   })
 })
 
+const sharedMemory = (address: string, tuning: object) =>
+  JSON.stringify({
+    version: 1,
+    listeners: [
+      {
+        name: 'in',
+        address: 'shm:///run/in.sock',
+        wakeUp: '5ms',
+        routes: [{ cluster: 'app' }]
+      }
+    ],
+    clusters: [{ name: 'app', endpoints: [{ address, ...tuning }] }]
+  })
+
+test('sessions are tuned by listener and endpoint', () => {
+  const tuning = { wakeUp: '1ms', cpus: [0], leakWarning: false }
+  const config = parseConfig(sharedMemory('shm:///run/app.sock', tuning), 'a.json')
+  assert.deepEqual(config.listeners[0]?.tuning, { wakeUp: '5ms' })
+  assert.deepEqual(config.clusters[0]?.endpoints[0]?.tuning, tuning)
+})
+
+test('what tunes sessions is refused elsewhere, and by name', () => {
+  const refused = [
+    ['http://127.0.0.1:1', { wakeUp: '1ms' }, /endpoints\[0\]\.wakeUp: is for shm:/],
+    ['shm:///run/app.sock', { wakeUp: 'never' }, /endpoints\[0\]\.wakeUp must be/],
+    ['shm:///run/app.sock', { leakWarning: '0s' }, /endpoints\[0\]\.leakWarning must be/]
+  ] as const
+  for (const [address, tuning, message] of refused) {
+    assert.throws(() => parseConfig(sharedMemory(address, tuning), 'a.json'), { message })
+  }
+})
+
 test('JSON is read as well', () => {
   const json = JSON.stringify({
     version: 1,

@@ -77,8 +77,8 @@ export class Endpoint implements Watched {
     this.#context = context
     this.#lookup = lookup
     if (config.address.kind === 'shm') {
-      const memory = config.memory
-      this.#link = new Link(config.address.path, memory === undefined ? {} : { memory })
+      const { memory, tuning } = config
+      this.#link = new Link(config.address.path, { ...tuning, memory })
     }
   }
 

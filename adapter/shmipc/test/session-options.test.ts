@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, constants, cpus } from 'node:os'
 import { test } from 'node:test'
 import { pattern, sha256 } from '../../test/support/pattern.ts'
 import { scene } from '../../test/support/scene.ts'
-import { connect, listen, type ShmSession } from '../index.ts'
+import { sharedMemory } from '../availability.ts'
+import { theDoorman } from '../doorman.ts'
+import { connect, listen } from '../index.ts'
+import { QUEUE_CAPACITY } from '../limits.ts'
+import { ShmSession } from '../session.ts'
+import { resolveSessionOptions } from '../session-options.ts'
 import { command, openSession, quiet, readAll, startPeer } from './peer.ts'
 
 async function exchange(session: ShmSession, bytes: number): Promise<void> {
@@ -35,6 +41,45 @@ for (const options of modes) {
     else assert.ok(wakesSent <= 1, `woken ${wakesSent} times`)
   })
 }
+
+test('answers that come at once are waited for without sleeping', async (t) => {
+  if (cpus().length < 2) return t.skip('needs two processors')
+  const { session } = await openSession(await scene(t), undefined)
+  const stream = command(session, 'echo')
+  // Trials come after short sleeps: of many exchanges some are short on the busiest machine.
+  let waits = 0
+  for (let i = 0; i < 20_000 && waits === 0; i++) {
+    stream.write('x')
+    await once(stream, 'data')
+    const { spinHits = 0, spinMisses = 0 } = session.statistics()
+    waits = spinHits + spinMisses
+  }
+  stream.end()
+  await once(stream, 'close')
+  assert.ok(waits > 0, 'it slept each time')
+})
+
+test('a session that cannot be woken is none', async (t) => {
+  const stage = await scene(t)
+  const peer = await startPeer(stage)
+  await peer.call('listen', { path: stage.path })
+  stage.defer(() => peer.call('closeListeners'))
+  const { addon } = sharedMemory()
+  const native = await theDoorman(addon!).connect(stage.path, 64 << 20, QUEUE_CAPACITY, 1 << 20, 0)
+  assert.ok('start' in native)
+  const start = native.start.bind(native)
+  Object.defineProperty(native, 'start', {
+    value: (...given: Parameters<typeof start>) => {
+      start(...given)
+      return -constants.errno.ENOSPC
+    }
+  })
+  const session = new ShmSession(stage.path, native, resolveSessionOptions({}))
+  assert.equal(session.closed, true)
+  assert.equal(session.failure?.code, 'SHM_ERR_UNAVAILABLE')
+  assert.match(session.failure?.message ?? '', /^cannot wait for the peer on .*: ENOSPC$/)
+  assert.throws(() => session.openStream(), { code: 'SHM_ERR_SESSION_CLOSED' })
+})
 
 test('interval works with plain shmipc rules', async (t) => {
   const stage = await scene(t)
