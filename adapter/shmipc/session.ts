@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { NativeSession } from '../../native/index.ts'
 import { publishSessionClose, publishSessionOpen, publishStreamFallback } from '../diagnostics.ts'
 import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
@@ -7,6 +6,8 @@ import { Arrivals, type ArrivalTarget } from './arrivals.ts'
 import { BorrowedSlices } from './borrowed-slices.ts'
 import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
+import { delivered } from './delivery.ts'
+import { Departure } from './departure.ts'
 import { FallbackCounters } from './fallback-counters.ts'
 import { HeldSlice } from './held-slice.ts'
 import { forgetSession, registerSession } from './inspection.ts'
@@ -26,11 +27,6 @@ import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
 import { ShmStream } from './stream.ts'
 import { StreamTable } from './stream-table.ts'
-
-/** How long a plain shmipc peer may take for what was sent before its session ends, in ms. */
-const DELIVERY_MS = 1000
-const DELIVERY_LOOK_MS = 2
-const DELIVERY_GRACE_MS = 20
 
 /** What must be done before the server is told that this client leaves. */
 export type WaitUntil = (work: Promise<unknown>) => void
@@ -92,11 +88,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
   #closing = false
   /** The server asked for no more streams. */
   #leaving = false
-  /** Under which this end asked its client to leave. */
-  #epoch = 0n
-  readonly #successor: () => bigint
-  #left: Promise<void> | undefined
-  #whenLeft: (() => void) | undefined
+  readonly #departure: Departure
   #ended = false
   #whenEmpty: (() => void) | undefined
   readonly #openedAt = performance.now()
@@ -119,7 +111,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.native = native
     this.role = description.client ? 'client' : 'server'
     this.peer = description.owned ? 'shmesh' : 'shmipc'
-    this.#successor = successor
+    this.#departure = new Departure(successor, (epoch) => this.#control.sendHotRestart(epoch))
     this.#channels = new StreamTable(description.owned)
     this.peerWindow = description.owned ? description.peerWindow : Number.POSITIVE_INFINITY
     // At half the window, so that a sender need not stop.
@@ -150,9 +142,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       onPolling: () => native.poll(),
       onStreamClose: (id) => this.#endChannel(id, Status.close),
       onHotRestart: (epoch) => this.#onLeave(epoch),
-      onHotRestartAck: (epoch) => {
-        if (epoch === this.#epoch) this.#whenLeft?.()
-      },
+      onHotRestartAck: (epoch) => this.#departure.agreed(epoch),
       onFallback: (id, status, data) => this.#onFallback(id, status, data),
       onEnd: (error) => this.#onSocketEnd(error)
     })
@@ -215,14 +205,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
    */
   leave(): Promise<void> {
     if (this.#ended || this.role === 'client') return Promise.resolve()
-    const successor = this.#successor()
-    if (this.peer === 'shmipc' && successor === 0n) return Promise.resolve()
-    this.#left ??= new Promise<void>((resolve) => {
-      this.#whenLeft = resolve
-      this.#epoch = successor === 0n ? 1n : successor
-      this.#control.sendHotRestart(this.#epoch)
-    })
-    return this.#left
+    return this.#departure.begin(this.peer)
   }
 
   /**
@@ -230,19 +213,14 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
    * has not taken when its socket ends; a shmesh peer does not, and is not waited for.
    */
   async delivered(): Promise<void> {
-    if (this.peer === 'shmesh') return
-    const deadline = performance.now() + DELIVERY_MS
-    while (!this.#ended && this.#undelivered() && performance.now() < deadline) {
-      await delay(DELIVERY_LOOK_MS)
-    }
-    // What it has taken from the ring it still has to hand to its readers.
-    if (!this.#ended) await delay(DELIVERY_GRACE_MS)
+    if (this.peer === 'shmipc') await delivered(this)
   }
 
-  #undelivered(): boolean {
+  /** @internal */
+  get undelivered(): number {
     const { sendBacklog } = this.native.statistics() ?? { sendBacklog: 0 }
     const socket = this.#control.unsent + this.native.unsentControl(this.#controlFd)
-    return sendBacklog + this.#signals.length + socket > 0
+    return sendBacklog + this.#signals.length + socket
   }
 
   /** Takes no new streams; resolves when the last one has ended and the memory is gone. */
@@ -485,7 +463,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.native.close()
     this.borrowed.end()
     this.lent.end()
-    this.#whenLeft?.()
+    this.#departure.over()
     this.#whenEmpty?.()
     publishSessionClose({ path: this.path, role: this.role, error })
     this.emit('close', error)
