@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include "core/layout.h"
 #include "core/slice_list.h"
 #include "list_memory.h"
+#include "two_threads.h"
 
 // shmipc's rule: both ends allocate from a list and return to it.
 namespace shm {
@@ -95,6 +97,46 @@ TEST(ASharedListWhoseSizeIsWrongIsEmptyNotEndless) {
     SliceList list = memory.Begin(ListRole::kShared, true);
     StoreRelaxed<std::uint32_t>(memory.Header() + kListSize, size);
     CHECK(AllocateAll(list).size() <= 7);
+  }
+}
+
+// The words of a slice that the other end has just taken are those of its message. Nothing is returned
+// meanwhile, so that the race of two cannot happen.
+TEST(BothEndsTakeAtOnceAndWriteMessages) {
+  constexpr std::uint32_t kRounds = 200;
+  constexpr std::uint32_t kSlices = 2048;
+  for (std::uint32_t round = 0; round < kRounds; round++) {
+    ListMemory memory(kSlices);
+    SliceList creator = memory.Begin(ListRole::kShared, true);
+    SliceList mapper = memory.Begin(ListRole::kShared, false);
+    Turnstile start;
+    const auto take_all = [&](SliceList& list) {
+      std::vector<std::uint32_t> taken;
+      std::uint32_t offset = 0;
+      Outcome outcome = Outcome::kOk;
+      while ((outcome = list.Allocate(offset)) == Outcome::kOk) {
+        // As in a message of several slices: `next` counts from the start of the region.
+        std::byte* slice = memory.bytes.data() + offset;
+        StoreRelaxed<std::uint32_t>(slice + kSliceNext, offset);
+        StoreRelaxed<std::uint8_t>(slice + kSliceFlags, kFlagInUse | kFlagHasNext);
+        taken.push_back(offset);
+      }
+      CHECK_EQ(outcome, Outcome::kEmpty);
+      return taken;
+    };
+    auto thread = std::async(std::launch::async, [&] {
+      start.Await(1);
+      return take_all(mapper);
+    });
+    start.Open(1);
+    auto taken = take_all(creator);
+    const auto others = thread.get();
+    taken.insert(taken.end(), others.begin(), others.end());
+    std::ranges::sort(taken);
+    CHECK(std::ranges::adjacent_find(taken) == taken.end());
+    // An end that loses the head too often gives up: what is left is free still.
+    for (const std::uint32_t offset : AllocateAll(creator)) taken.push_back(offset);
+    CHECK_EQ(taken.size(), std::size_t{kSlices - 1});
   }
 }
 

@@ -45,7 +45,7 @@ test('echo: 64 streams at once', async (t) => {
   const peer = await startForeign(t, here, 'go-peer')
   if (peer === undefined) return
   const listener = await echoServer(here)
-  // More than 64 of each slice: see docs/reference/interop.md on lists that run short.
+  // More than 64 of each slice, so that none of the client's messages goes by the socket.
   await peer.call('dial', { name: 'a', address: here.path, memory: 256 << 20 })
   const sizes = [1, 64, 4096, 8172, 8173, 40_000, 131_053]
   const echoed: Echoed = await peer.call('echo', { name: 'a', streams: 64, rounds: 10, sizes })

@@ -156,8 +156,7 @@ SliceList::Outcome BufferRegion::AllocateOne(std::uint32_t bytes, std::uint32_t&
 
 SliceList::Outcome BufferRegion::Take(SliceList& list, std::uint32_t& offset) {
   if (list.role() == ListRole::kPeers) return SliceList::Outcome::kEmpty;
-  // A list that runs short is where shmipc's two ends can take one slice both, and what is left the
-  // peer needs, too: shmipc-go does not wait for more.
+  // What is left the peer needs, too: shmipc-go does not wait for more.
   if (list.role() == ListRole::kShared && list.RunsShort()) return SliceList::Outcome::kEmpty;
   const std::uint32_t payload = list.geometry().payload;
   if (charged_ + payload > budget_) {

@@ -221,11 +221,16 @@ SliceList::Outcome SliceList::TakeShared(std::uint32_t& index) {
     const auto flags = LoadAcquire<std::uint8_t>(slice + kSliceFlags);
     if ((flags & kFlagHasNext) != 0) {
       const auto next = LoadRelaxed<std::uint32_t>(slice + kSliceNext);
-      if (!IndexOf(next)) return Outcome::kCorrupt;
+      // Judged only when the head is won: who loses it may have read what the peer, who took the
+      // slice, wrote there since, such as the next slice of a message.
+      const bool linked = IndexOf(next).has_value();
       // Release, pairs with the acquire of the head above.
-      if (!CompareExchangeRelease<std::uint32_t>(header + kListHead, head, next)) continue;
-      // Both ends took it: the ABA race of this layout. Nothing in the region can be trusted.
-      if (states_[*candidate] != State::kElsewhere) return Outcome::kCorrupt;
+      if (!CompareExchangeRelease<std::uint32_t>(header + kListHead, head, linked ? next : head)) {
+        continue;
+      }
+      // A link that leads astray, or a slice that both ends took: the ABA race of this layout.
+      // Nothing in the region can be trusted.
+      if (!linked || states_[*candidate] != State::kElsewhere) return Outcome::kCorrupt;
       StoreRelaxed<std::uint8_t>(slice + kSliceFlags, kFlagInUse);
       CountTaken(1);
       index = *candidate;
