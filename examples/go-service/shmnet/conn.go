@@ -30,6 +30,9 @@ type Conn struct {
 	wake     chan struct{} // closed and replaced when a reader or the read-ahead must look again
 	deadline time.Time
 
+	// writing is held by a Write, and by Close while it ends the stream; it guards closed.
+	writing   sync.Mutex
+	closed    bool
 	closeOnce sync.Once
 	closeErr  error
 	onClose   func()
@@ -124,6 +127,11 @@ func (c *Conn) wait() {
 
 // Write maps shmipc's timeout to the standard one.
 func (c *Conn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.closed {
+		return 0, net.ErrClosed
+	}
 	n, err := c.Conn.Write(p)
 	if errors.Is(err, shmipc.ErrTimeout) || errors.Is(err, shmipc.ErrConnectionWriteTimeout) {
 		err = os.ErrDeadlineExceeded
@@ -131,10 +139,14 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends both directions: shmipc has no half-close.
+// Close ends both directions: shmipc has no half-close. It waits for a Write under way: a stream of
+// shmipc that is closed meanwhile has given its buffers away, and the Write would panic.
 func (c *Conn) Close() error {
 	c.closeOnce.Do(func() {
+		c.writing.Lock()
+		c.closed = true
 		c.closeErr = c.Conn.Close()
+		c.writing.Unlock()
 		c.mu.Lock()
 		c.failure = net.ErrClosed
 		c.arrived = nil
