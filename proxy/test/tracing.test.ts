@@ -39,7 +39,9 @@ test('a client that is not trusted decides nothing about traces', async (t) => {
   const b3 = `b3: ${TRACE}-${PARENT}-1\r\nX-B3-TraceId: ${TRACE}\r\nX-B3-SpanId: ${PARENT}\r\n`
   const { head, entry } = await traced(t, `${TRACEPARENT}tracestate: a=1\r\n${b3}`, false)
   assert.match(head, NEW)
-  assert.doesNotMatch(head, /tracestate|b3|4bf92f|00f067/i)
+  // Of fields by their names: a random id may well contain "b3".
+  assert.doesNotMatch(head, /^(tracestate|b3|x-b3-\w+):/im)
+  assert.doesNotMatch(head, new RegExp(`${TRACE}|${PARENT}`, 'i'))
   assert.notEqual(entry['traceId'], TRACE)
   assert.equal(entry['parentId'], undefined)
 })
@@ -66,7 +68,7 @@ test('what is no trace is replaced by a new one', async (t) => {
   for (const fields of bad) {
     const { head } = await traced(t, `${fields}tracestate: a=1\r\n`)
     assert.match(head, NEW, fields)
-    assert.doesNotMatch(head, /tracestate|4bf92f/, fields)
+    assert.doesNotMatch(head, new RegExp(`tracestate|${TRACE}`, 'i'), fields)
   }
 })
 
