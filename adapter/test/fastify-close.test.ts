@@ -86,13 +86,13 @@ test('close answers what was sent before, on every connection', async (t) => {
 
 test('close waits for longer than Fastify lets its hooks take', async (t) => {
   const s = await scene(t)
-  const { app } = await startApp(s, { pluginTimeout: 300 })
+  const { app } = await startApp(s, { pluginTimeout: 2000 })
   const agent = agentFor(s)
   const pending = agent.request({ origin: 'http://a', path: '/wait', method: 'GET' })
   await app.call('waiting')
   const closed = app.call('close')
   // A deadline that must pass without any effect.
-  await new Promise((resolve) => setTimeout(resolve, 600))
+  await new Promise((resolve) => setTimeout(resolve, 2500))
   await app.call('release')
   assert.equal(await (await pending).body.text(), 'released')
   await closed

@@ -40,9 +40,9 @@ function get(path: string, more: object = {}) {
 
 test('a short headersTimeout ends with the head', async (t) => {
   const { server, agent } = await setUp(t)
-  const ending = transcribe(agent, get('/begun', { headersTimeout: 300 }))
+  const ending = transcribe(agent, get('/begun', { headersTimeout: 1000 }))
   await server.call('heads', 1)
-  await setTimeout(500)
+  await setTimeout(1500)
   await server.call('next')
   const { events, body } = await ending
   assert.equal(events.at(-1), 'end {}')

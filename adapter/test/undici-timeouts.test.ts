@@ -58,29 +58,28 @@ test('neither counts while the other end is not to blame', async (t) => {
   // The body is slow, not the server.
   async function* slow() {
     yield 'a'
-    await setTimeout(600)
+    await setTimeout(1500)
     yield 'b'
   }
   const upload = await transcribe(agent, {
     ...get('/'),
     method: 'POST',
     body: slow() as never,
-    headersTimeout: 200
+    headersTimeout: 1000
   })
   assert.equal(upload.events.at(-1), 'end {}')
 
   // The handler does not read.
   const told: string[] = []
   await new Promise<void>((resolve) => {
-    agent.dispatch(get('/begun', { bodyTimeout: 200 }), {
+    agent.dispatch(get('/begun', { bodyTimeout: 1000 }), {
       onRequestStart() {},
       onResponseStart(controller: { pause(): void; resume(): void }) {
         controller.pause()
-        setTimeout(600).then(() => {
+        Promise.all([setTimeout(1500), server.call('next')]).then(() => {
           told.push('resumed')
           controller.resume()
         })
-        server.call('next')
       },
       onResponseData: (_controller: unknown, chunk: Buffer) => told.push(chunk.toString()),
       onResponseEnd: () => resolve(),
@@ -121,7 +120,7 @@ test('a response that is not read holds the server back', async (t) => {
 })
 
 test('a request does not wait for a connection for ever', async (t) => {
-  const { server, agent } = await setUp(t, { connections: 1, connectTimeout: 30 })
+  const { server, agent } = await setUp(t, { connections: 1, connectTimeout: 1000 })
   const abort = new AbortController()
   const holder = agent.request({ ...get('/never'), signal: abort.signal })
   const ended = assert.rejects(holder, { name: 'AbortError' })

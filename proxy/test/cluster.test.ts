@@ -104,7 +104,7 @@ test('requests beyond the limit wait in order, those beyond the queue are turned
 test('who waits too long for its turn gets 503, who leaves makes room', async (t) => {
   const { serve, waiting } = holding()
   const origin = await startOrigin(t, serve)
-  const cluster = { requests: 1, timeouts: { queue: '60ms' } }
+  const cluster = { requests: 1, timeouts: { queue: '1s' } }
   const { port, proxy } = await startSimpleProxy(t, [origin.address], { cluster })
   const first = await dial(t, port)
   first.write(GET)

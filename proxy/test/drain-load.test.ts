@@ -47,7 +47,7 @@ test('a proxy drained under load loses no request', async (t) => {
   const config = {
     version: 1,
     health: 'http://127.0.0.1:0',
-    drainDelay: '1s',
+    drainDelay: '4s',
     listeners: [{ name: 'inbound', address: 'http://127.0.0.1:0', routes: [{ cluster: 'app' }] }],
     clusters: [{ name: 'app', endpoints: [{ address: app }] }]
   }

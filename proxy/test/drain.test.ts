@@ -49,7 +49,7 @@ test('while the word spreads, new connections are served and told to close', asy
     t,
     answering(() => ok('x'))
   )
-  const options = { proxy: { drainDelay: '300ms' } }
+  const options = { proxy: { drainDelay: '2s' } }
   const { port, proxy } = await startSimpleProxy(t, [origin.address], options)
 
   const drained = proxy.drain()

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { after, type TestContext } from 'node:test'
 import { pino } from 'pino'
+import { eventually } from '../../adapter/test/support/eventually.ts'
 import { createProxy, type MeshProxy, type ProxyStatistics, resolveConfig } from '../index.ts'
 
 export interface Harness {
@@ -127,11 +128,9 @@ export function openConnections(statistics: ProxyStatistics): number {
   return open
 }
 
-/** Lets the event loop turn until `done`; gives up after some thousand turns. */
+/** Waits until `done`, however slow a peer is to get a processor; gives up after ten seconds. */
 export async function quiet(done: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 20_000 && !done(); turn++) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await eventually('it is quiet', done).catch(() => undefined)
 }
 
 /** A directory of its own, which must be empty of sockets at the end. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { answering, atEnd, dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
+import { answering, atEnd, dial, ok, quiet, startOrigin, startSimpleProxy } from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -14,6 +14,7 @@ test('an upstream that does not begin its answer in time is a 504', async (t) =>
   client.write(GET)
   assert.match(await client.head(), /^HTTP\/1\.1 504 .*x-shmesh-reason: upstream_timeout/is)
   assert.match(await client.until('\n'), /did not begin its response within 60 ms/)
+  await quiet(() => origin.connections.length === 1)
   assert.equal(await origin.connections[0]?.gone(), 'ended')
 })
 
@@ -23,7 +24,7 @@ test('an upstream that does not finish its answer in time aborts it', async (t) 
     connection.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
     await connection.gone()
   })
-  const cluster = { timeouts: { request: '500ms' } }
+  const cluster = { timeouts: { request: '2s' } }
   const { port } = await startSimpleProxy(t, [origin.address], { cluster })
   const client = await dial(t, port)
   client.write(GET)
@@ -52,7 +53,7 @@ test('a connection without a request, and one between requests, is closed in sil
     t,
     answering(() => ok('x'))
   )
-  const listener = { timeouts: { head: '400ms', idle: '100ms' } }
+  const listener = { timeouts: { head: '2s', idle: '1s' } }
   const { port } = await startSimpleProxy(t, [origin.address], { listener })
   const silent = await dial(t, port)
   const client = await dial(t, port)
