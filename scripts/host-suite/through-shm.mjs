@@ -12,15 +12,14 @@
  *   What differs there is due to that, and not to shared memory.
  */
 import { EventEmitter, once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { request as httpRequest, Server } from 'node:http'
 import Module from 'node:module'
 import { connect as connectSocket, createServer, Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import shmesh from '../../dist/adapter/fastify/index.js'
 import { attach } from '../../dist/adapter/http/index.js'
 import { connect } from '../../dist/adapter/index.js'
+import { nextPath, splice } from './sockets.mjs'
 
 const { HOST_SUITE: mode, HOST_SUITE_ROOT: root } = process.env
 const MEMORY = '8MiB'
@@ -28,18 +27,10 @@ const MEMORY = '8MiB'
 const OPTIONS = { drainTimeout: '1s', remoteAddress: '127.0.0.1' }
 const APP = Symbol('app')
 
-const directory = mkdtempSync(join(tmpdir(), 'host-suite-'))
-process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
-let servers = 0
-
 /** @type {WeakMap<Server, Promise<import('../../dist/adapter/index.js').ShmSession>>} */
 const sessions = new WeakMap()
 /** Servers the plugin serves, and where. */
 const paths = new WeakMap()
-
-function nextPath() {
-  return join(directory, `${servers++}.sock`)
-}
 
 /** The session with `server`, which is attached when nothing serves it yet. */
 function sessionWith(server) {
@@ -89,23 +80,6 @@ if (mode !== 'socket')
     )
     return true
   }
-
-/** Everything either of them does happens to the other. */
-function splice(socket, stream) {
-  for (const [from, to] of [
-    [socket, stream],
-    [stream, socket]
-  ]) {
-    from.on('data', (chunk) => {
-      if (!to.write(chunk)) from.pause()
-    })
-    from.on('end', () => to.end())
-    from.on('error', () => undefined)
-    to.on('drain', () => from.resume())
-  }
-  stream.once('close', () => socket.destroySoon())
-  socket.once('close', () => stream.destroy(socket.errored ?? undefined))
-}
 
 // --- light-my-request, which calls a listener with objects of its own
 

@@ -7,13 +7,12 @@
  * client differs from a plain run; with `HOST_SUITE=served` the server is served by `shmesh/http`,
  * or, when it is none of `node:http`, takes the streams as connections.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { Server as HttpServer } from 'node:http'
 import Module, { createRequire, register } from 'node:module'
 import { connect as connectSocket, Server } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { nextPath, splice } from './sockets.mjs'
 
 const { HOST_SUITE: mode, HOST_SUITE_ROOT: root } = process.env
 const ENTRY = join(root, 'index.js')
@@ -33,25 +32,38 @@ const { listen } = await import('../../dist/adapter/index.js')
 
 // --- Servers
 
-const directory = mkdtempSync(join(tmpdir(), 'host-suite-'))
-process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
 /** By port, while they listen. */
 const paths = new Map()
-let servers = 0
+/** By port: resolves when its path can be connected to. */
+const starting = new Map()
 
-const { emit } = Server.prototype
+const { emit, listen: listenPlainly } = Server.prototype
 for (const { prototype } of [Server, HttpServer]) {
   prototype.emit = function (event, ...args) {
-    const address = event === 'listening' ? this.address() : null
-    if (typeof address !== 'object' || address === null) return emit.call(this, event, ...args)
-    const path = join(directory, `${servers++}.sock`)
+    const { port } = (event === 'listening' && this.address()) || {}
+    if (port === undefined) return emit.call(this, event, ...args)
     // Whoever waits for it may connect at once.
-    serve(this, path, address.port).then(
-      () => emit.call(this, event, ...args),
-      (error) => process.stderr.write(`host-suite: ${error.stack}\n`)
-    )
+    start(this, port).then(() => emit.call(this, event, ...args))
     return true
   }
+}
+// Some do not wait: the port is known, and accepts, before the event.
+Server.prototype.listen = function (...args) {
+  const server = listenPlainly.apply(this, args)
+  const { port } = this.address() ?? {}
+  if (port !== undefined) start(this, port)
+  return server
+}
+
+function start(server, port) {
+  if (!paths.has(port)) {
+    const started = serve(server, nextPath(), port).then(
+      () => starting.delete(port),
+      (error) => process.stderr.write(`host-suite: ${error.stack}\n`)
+    )
+    starting.set(port, started)
+  }
+  return Promise.resolve(starting.get(port))
 }
 
 async function serve(server, path, port) {
@@ -64,7 +76,10 @@ async function serve(server, path, port) {
   const listener = await listen({ path })
   listener.on('stream', (stream) => {
     if (mode === 'served') server.emit('connection', stream)
-    else joinTo(stream, connectSocket({ port, host: 'localhost', allowHalfOpen: true }))
+    else {
+      const socket = connectSocket({ port, host: 'localhost', allowHalfOpen: true })
+      splice(socket.setNoDelay(true), stream)
+    }
   })
   const { close } = server
   server.close = function (...args) {
@@ -72,24 +87,6 @@ async function serve(server, path, port) {
     for (const session of listener.sessions) session.close().catch(() => undefined)
     return close.apply(this, args)
   }
-}
-
-/** Everything either of them does happens to the other. */
-function joinTo(stream, socket) {
-  socket.setNoDelay(true)
-  for (const [from, to] of [
-    [socket, stream],
-    [stream, socket]
-  ]) {
-    from.on('data', (chunk) => {
-      if (!to.write(chunk)) from.pause()
-    })
-    from.on('end', () => to.end())
-    from.on('error', () => undefined)
-    to.on('drain', () => from.resume())
-  }
-  stream.once('close', () => (stream.errored === null ? socket.destroySoon() : socket.destroy()))
-  socket.once('close', () => stream.destroy(socket.errored ?? undefined))
 }
 
 // --- Clients
@@ -119,7 +116,19 @@ function shmAgent(options, connections) {
   const given = { routes, memory: MEMORY, fallback: globalBefore }
   for (const name of PASSED_ON) if (options?.[name] != null) given[name] = options[name]
   if (connections > 0) given.connections = connections
-  return new ShmAgent(given)
+  const agent = new ShmAgent(given)
+  const { dispatch } = agent
+  agent.dispatch = (options, handler) => {
+    const started = starting.size > 0 ? starting.get(portOf(options?.origin)) : undefined
+    if (started === undefined) return dispatch.call(agent, options, handler)
+    started.then(() => dispatch.call(agent, options, handler))
+    return true
+  }
+  return agent
+}
+
+function portOf(origin) {
+  return URL.canParse(origin) ? Number(new URL(origin).port || 80) : undefined
 }
 
 /** What says where or how to connect is not ours. */
@@ -132,12 +141,19 @@ function isOurs(options) {
   )
 }
 
+/** The undici under test has accepted it; it takes the parts of a URL as well. */
+function parseUrl(url) {
+  if (typeof url === 'string' || url instanceof URL) return new URL(url)
+  const { origin, protocol, hostname, port } = url
+  return new URL(origin ?? `${protocol}//${hostname}:${port || 80}`)
+}
+
 /** Of one origin. */
 function single(Original, connectionsOf) {
   return new Proxy(Original, {
     construct(target, [url, options], newTarget) {
       const original = Reflect.construct(target, [url, options], newTarget)
-      const { protocol, hostname, origin } = typeof url === 'string' ? new URL(url) : url
+      const { protocol, hostname, origin } = parseUrl(url)
       const isHttp = protocol === 'http:' && isHere(hostname)
       if (newTarget !== proxies.get(target) || !isHttp || !isOurs(options)) return original
       const agent = shmAgent(options, connectionsOf(options))
