@@ -1,5 +1,6 @@
 /** Requests that are given up, at every point of their life. */
 import assert from 'node:assert/strict'
+import { type EventEmitter, once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { ShmAgent } from '../undici/index.ts'
 import type { Dialect } from './scripted.ts'
@@ -14,8 +15,9 @@ const SCRIPT = {
   '/never': {},
   '/begun': { parts: ['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nbegun', 'rest.'] },
   '/large': { parts: ['HTTP/1.1 200 OK\r\ncontent-length: 8000000\r\n\r\n'], fill: 8_000_000 },
-  '/unread': { early: true }
-}
+  '/unread': { early: true },
+  '/cut': { finally: 'destroy' }
+} as const
 
 async function setUp(t: TestContext) {
   const s = await scene(t)
@@ -208,4 +210,20 @@ test('abort of a response that is paused', async (t) => {
   })
   assert.deepEqual(told, ['start', 'head', 'mine'])
   await works()
+})
+
+test('what a handler throws when it is told an error is an error event of the agent', async (t) => {
+  const { agent } = await setUp(t)
+  for (const error of ['onError', 'onResponseError']) {
+    const handler = {
+      [error === 'onError' ? 'onConnect' : 'onRequestStart']: () => undefined,
+      [error]: () => {
+        throw new Error(error)
+      }
+    }
+    const told = once(agent as EventEmitter, 'error')
+    agent.dispatch({ origin: ORIGIN, path: '/cut', method: 'POST' }, handler as never)
+    const [thrown] = await told
+    assert.equal((thrown as Error).message, error)
+  }
 })

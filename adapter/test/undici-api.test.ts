@@ -268,9 +268,11 @@ test('close and destroy in all their forms', async (t) => {
     await end(agent)
     if (name.includes('error')) assert.equal(await failure, 'mine', name)
     await failure
-    // Once more changes nothing.
-    await end(agent)
-    const code = name.startsWith('destroy') ? 'UND_ERR_DESTROYED' : 'UND_ERR_CLOSED'
+    // As undici's own: destroying once more changes nothing, closing once more is an error.
+    await agent.destroy()
+    await agent.destroy(new Error('late'))
+    const code = 'UND_ERR_DESTROYED'
+    await assert.rejects(agent.close(), { code }, name)
     await assert.rejects(get(agent, '/hello/x'), { code }, name)
     // As undici's own do, to the handler when it can be told.
     let told: Error | undefined
@@ -295,4 +297,21 @@ test('a script that makes a request ends when it has its answer', async (t) => {
   const exit = once(child, 'exit')
   assert.match(await text(child.stdout), /"hello":"script"/)
   assert.deepEqual(await exit, [0, null])
+})
+
+test('close while it is closing waits for the same end, and takes nothing new', async (t) => {
+  const { agent } = await setUp(t)
+  const pending = get(agent, '/hello/x').then(({ body }) => body.text())
+  const order: string[] = []
+  const first = agent.close().then(() => order.push('first'))
+  const second = agent.close().then(() => order.push('second'))
+  await assert.rejects(get(agent, '/hello/x'), { code: 'UND_ERR_CLOSED' })
+  assert.deepEqual([agent.closed, agent.destroyed], [true, false])
+  assert.match(await pending, /hello/)
+  await Promise.all([first, second])
+  assert.deepEqual(order, ['first', 'second'])
+  assert.equal(agent.destroyed, true)
+  const none = undefined as never
+  assert.throws(() => agent.close('now' as never), { code: 'UND_ERR_INVALID_ARG' })
+  assert.throws(() => agent.destroy(none, 'now' as never), { code: 'UND_ERR_INVALID_ARG' })
 })

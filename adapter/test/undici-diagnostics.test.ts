@@ -1,8 +1,10 @@
 /** undici's diagnostics channels, through which tracing sees requests and adds its headers. */
 import assert from 'node:assert/strict'
 import { type ChannelListener, subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
-import { Pool } from 'undici'
+import { type buildConnector, Pool } from 'undici'
 import { agentFor, startScripted, transcribe } from './scripted.ts'
 import { scene } from './support/scene.ts'
 
@@ -48,11 +50,12 @@ interface Message {
   readonly chunk?: Uint8Array | string
   readonly error?: { readonly code: string }
   readonly connectParams?: { readonly host: string; readonly version: string }
+  readonly connector?: unknown
 }
 
 /** What must be the same as with undici itself. */
 function describe(channel: string, message: Message): string {
-  const { request, response, trailers, headers, chunk, error, connectParams } = message
+  const { request, response, trailers, headers, chunk, error, connectParams, connector } = message
   const parts = [channel.replace('undici:', '')]
   if (request !== undefined) parts.push(request.method, request.path, String(request.completed))
   if (response !== undefined) {
@@ -66,7 +69,7 @@ function describe(channel: string, message: Message): string {
   if (headers !== undefined) parts.push(headers.replace(/host: .*/, 'host: HOST'))
   if (chunk !== undefined) parts.push(String(chunk))
   if (error !== undefined) parts.push(error.code)
-  if (connectParams !== undefined) parts.push(connectParams.version ?? 'h1')
+  if (connectParams !== undefined) parts.push(connectParams.version ?? 'h1', typeof connector)
   return parts.join(' ')
 }
 
@@ -134,8 +137,24 @@ test('a refused connection is told', async (t) => {
   }
   await transcribe(agent, { origin: ORIGIN, path: '/', method: 'GET' })
   assert.deepEqual(told, [
-    'client:beforeConnect h1',
-    'client:connectError UND_ERR_SOCKET h1',
+    'client:beforeConnect h1 function',
+    'client:connectError UND_ERR_SOCKET h1 function',
     'request:error GET / false UND_ERR_SOCKET'
   ])
+})
+
+test('the connector that is told opens connections', async (t) => {
+  const s = await scene(t)
+  await startScripted(s, SCRIPT)
+  const agent = agentFor(s)
+  let connector: buildConnector.connector | undefined
+  listen(t, 'undici:client:connected', (message) => {
+    ;({ connector } = message as { connector: buildConnector.connector })
+  })
+  await transcribe(agent, { origin: ORIGIN, path: '/', method: 'GET' })
+  const socket = await new Promise<Duplex>((resolve, reject) => {
+    connector!({} as never, (error, socket) => (error === null ? resolve(socket) : reject(error)))
+  })
+  socket.end('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  assert.match(await text(socket), /^HTTP\/1.1 103 .*\r\nok\r\n0/s)
 })

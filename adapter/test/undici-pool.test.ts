@@ -1,9 +1,10 @@
 /** Connections: kept, capped, shared fairly, and replaced when they break. */
 import assert from 'node:assert/strict'
-import { type EventEmitter, once } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
+import { type Dispatcher, Pool } from 'undici'
 import { ShmAgent, type ShmAgentOptions } from '../undici/index.ts'
-import { startScripted, transcribe } from './scripted.ts'
+import { type Scripted, startScripted, transcribe } from './scripted.ts'
 import { eventually } from './support/eventually.ts'
 import { scene } from './support/scene.ts'
 
@@ -24,14 +25,14 @@ const SCRIPT = {
 
 async function setUp(t: TestContext, options: ShmAgentOptions = {}) {
   const s = await scene(t)
-  const { server } = await startScripted(s, SCRIPT)
+  const { server, tcp } = await startScripted(s, SCRIPT)
   const agent = new ShmAgent({ uri: s.path, ...options })
   s.defer(() => agent.destroy())
   const send = (path: string, more: object = {}) =>
     transcribe(agent, { origin: ORIGIN, path, method: 'GET', ...more })
   /** The connections that served since the last call. */
   const used = async () => (await server.call('seen')).map(({ connection }) => connection)
-  return { server, agent, send, used }
+  return { server, tcp, path: s.path, agent, send, used }
 }
 
 test('connections are kept, and the freshest is used first', async (t) => {
@@ -67,26 +68,51 @@ test('a cap is kept, and whoever waits is served in order', async (t) => {
   assert.deepEqual([...targets].sort(), targets)
 })
 
-test('dispatch returns false when a request waits, and drain says when none does', async (t) => {
-  const { server, agent, send } = await setUp(t, { connections: 1 })
-  const held = send('/held')
-  await server.call('heads', 1)
-  const emitter: EventEmitter = agent
-  const drained = once(emitter, 'drain')
-  let busy: boolean | undefined
-  const done = new Promise<void>((resolve) => {
-    busy = agent.dispatch({ origin: ORIGIN, path: '/', method: 'GET' }, {
-      onRequestStart() {},
-      onResponseEnd: () => resolve()
-    } as never)
-  })
-  assert.equal(busy, false)
-  await server.call('next')
-  const [origin, targets] = await drained
-  assert.equal((origin as URL).origin, ORIGIN)
-  assert.deepEqual(targets, [agent])
-  await Promise.all([held, done])
+test('dispatch returns false, and drain follows, when they do for a Pool of undici', async (t) => {
+  const { server, tcp, path } = await setUp(t)
+  const pooled = (connections: number) => new Pool(tcp, { connections })
+  const shared = (connections: number) => new ShmAgent({ uri: path, connections })
+  let headsBefore = 0
+  for (const connections of [1, 2, 3]) {
+    for (const make of [pooled, shared]) {
+      const requests = connections + 1
+      const dispatcher = make(connections)
+      const seen = await pressureOn(dispatcher, server, requests, headsBefore)
+      const free = Array<boolean>(connections - 1).fill(true)
+      assert.deepEqual(seen.returned, [...free, false, false])
+      assert.ok(requests - seen.ended < connections, 'one more can be sent at once')
+      assert.equal(seen.targets[0], dispatcher)
+      await dispatcher.close()
+      headsBefore += requests
+    }
+  }
 })
+
+/** Of so many held requests: what dispatch returned, and how many had ended at the first drain. */
+async function pressureOn(
+  dispatcher: Dispatcher,
+  server: Scripted['server'],
+  requests: number,
+  headsBefore: number
+) {
+  let ended = 0
+  const emitter: EventEmitter = dispatcher
+  const drained = new Promise<{ ended: number; targets: unknown[] }>((resolve) => {
+    emitter.once('drain', (_origin, targets) => resolve({ ended, targets }))
+  })
+  const returned = Array.from({ length: requests }, () =>
+    dispatcher.dispatch({ origin: ORIGIN, path: '/held', method: 'GET' }, {
+      onRequestStart() {},
+      onResponseEnd: () => ended++
+    } as never)
+  )
+  // The last is read when one before it has been answered.
+  for (const heads of [requests - 1, requests]) {
+    await server.call('heads', headsBefore + heads)
+    await server.call('next')
+  }
+  return { returned, ...(await drained) }
+}
 
 test('a connection the server closed while it was idle is not used', async (t) => {
   const { server, agent, send, used } = await setUp(t)
@@ -185,6 +211,6 @@ for (const abrupt of [false, true]) {
     const expected = abrupt ? 'error Error' : 'end {}'
     for (const { events } of await Promise.all(all)) assert.equal(events.at(-1), expected)
     await ended
-    assert.deepEqual([agent.closed, agent.destroyed], [!abrupt, abrupt])
+    assert.deepEqual([agent.closed, agent.destroyed], [!abrupt, true])
   })
 }

@@ -40,6 +40,8 @@ export interface ExchangeContext {
   readonly maxRequestsPerClient: number
   /** In bytes; -1: any. */
   readonly maxResponseSize: number
+  /** A handler that was told an error has thrown. */
+  readonly onHandlerFailed: (error: unknown) => void
 }
 
 /** Where a request stands. */
@@ -334,7 +336,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
       this.#listener.error(error)
     } catch (thrown) {
       // Not of this request, which is over, and not of whoever delivers.
-      process.nextTick(rethrow, thrown)
+      process.nextTick(this.#context.onHandlerFailed, thrown)
     }
     this.content.source?.destroy(error)
   }
@@ -394,8 +396,4 @@ const RESPONSE_STARTED = 3
 
 function rawOf(headers: Headers): Buffer[] {
   return headers.map((text) => Buffer.from(text, 'latin1'))
-}
-
-function rethrow(error: unknown): never {
-  throw error
 }

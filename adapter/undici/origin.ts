@@ -1,4 +1,5 @@
-import { errors } from 'undici'
+import type { Socket } from 'node:net'
+import { type buildConnector, errors } from 'undici'
 import {
   type Carrier,
   type ClientConnection,
@@ -18,6 +19,8 @@ import type { Way } from './way.ts'
 export interface OriginOwner {
   /** The event's further arguments: the origin, the chain of dispatchers, perhaps an error. */
   emitOf(event: string, origin: URL, error?: Error): void
+  /** As an emitter's 'error': without a listener it is thrown. */
+  emitError(error: unknown): void
   /** It has something to do, ... */
   remember(origin: Origin): void
   /** ... or nothing open and nothing to do. */
@@ -66,20 +69,23 @@ export class Origin implements PoolOwner, ExchangeContext {
     this.pool = new ConnectionPool(this, clock, options)
   }
 
+  readonly onHandlerFailed = (error: unknown): void => this.#owner.emitError(error)
+
   async connect(): Promise<Carrier> {
     const connectParams = this.#connectParams()
+    const connector = this.#connector
     if (channels.beforeConnect.hasSubscribers) {
-      channels.beforeConnect.publish({ connectParams, connector: undefined })
+      channels.beforeConnect.publish({ connectParams, connector })
     }
     try {
       const carrier = carrierOf(await this.way.connect(this.url))
       if (channels.connected.hasSubscribers) {
-        channels.connected.publish({ connectParams, connector: undefined, socket: carrier.duplex })
+        channels.connected.publish({ connectParams, connector, socket: carrier.duplex })
       }
       return carrier
     } catch (error) {
       if (channels.connectError.hasSubscribers) {
-        channels.connectError.publish({ connectParams, connector: undefined, error })
+        channels.connectError.publish({ connectParams, connector, error })
       }
       throw error
     }
@@ -93,7 +99,7 @@ export class Origin implements PoolOwner, ExchangeContext {
   onDisconnected(_connection: ClientConnection, error: Error | undefined): void {
     if (this.pool.size > 0) return
     this.#disconnected =
-      error === undefined ? new errors.InformationalError('closed') : translateError(error)
+      error === undefined ? new errors.InformationalError('reset') : translateError(error)
     // Behind the end of the exchange it carried, as a socket's 'close'.
     setImmediate(() => this.tellDisconnected())
   }
@@ -120,6 +126,14 @@ export class Origin implements PoolOwner, ExchangeContext {
 
   onEmpty(): void {
     this.#owner.forget(this)
+  }
+
+  /** As undici's connectors are called. */
+  readonly #connector = (_params: unknown, callback: buildConnector.Callback): void => {
+    this.way.connect(this.url).then(
+      (stream) => callback(null, stream as Socket),
+      (error) => callback(error, null)
+    )
   }
 
   #connectParams(): object {

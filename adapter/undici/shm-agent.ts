@@ -7,6 +7,7 @@ import { AgentExchange } from './exchange.ts'
 import { checkHandler, type Handler, tellRefused } from './handlers.ts'
 import { type ResolvedAgentOptions, resolveAgentOptions, type ShmAgentOptions } from './options.ts'
 import { Origin, type OriginOwner } from './origin.ts'
+import { Shutdown } from './shutdown.ts'
 import { Way } from './way.ts'
 
 export interface ShmAgentStatistics {
@@ -39,8 +40,7 @@ interface State {
   readonly active: Set<Origin>
   readonly clock: Clock
   readonly owner: OriginOwner
-  closed: Promise<void> | undefined
-  destroyed: Promise<void> | undefined
+  readonly shutdown: Shutdown
 }
 
 /** Most spellings of origins remembered. */
@@ -73,21 +73,25 @@ export class ShmAgent extends Dispatcher {
       clock: new Clock(),
       owner: {
         emitOf: (event, origin, ...error) => plain(this).emit(event, origin, [this], ...error),
+        emitError: (error) => plain(this).emit('error', error),
         remember: (origin) => remember(state, origin),
         forget: (origin) => forget(state, origin)
       },
-      closed: undefined,
-      destroyed: undefined
+      shutdown: new Shutdown({
+        finish: () => finish(state),
+        release: () => release(state),
+        abort: (error) => abort(state, error)
+      })
     }
     this[kState] = state
   }
 
   get closed(): boolean {
-    return this[kState].closed !== undefined
+    return this[kState].shutdown.closed
   }
 
   get destroyed(): boolean {
-    return this[kState].destroyed !== undefined
+    return this[kState].shutdown.destroyed
   }
 
   override dispatch(
@@ -117,14 +121,11 @@ export class ShmAgent extends Dispatcher {
     }
   }
 
-  /** Takes no new requests; resolves when those under way have ended. */
+  /** Takes no new requests; resolves when those under way have ended. It is destroyed then. */
   override close(): Promise<void>
   override close(callback: () => void): void
   override close(callback?: () => void): Promise<void> | void {
-    const state = this[kState]
-    state.closed ??= close(state)
-    if (callback === undefined) return state.closed
-    state.closed.then(callback, callback)
+    return this[kState].shutdown.close(callback)
   }
 
   /** Fails what is under way, with `error` when it is given. */
@@ -136,16 +137,7 @@ export class ShmAgent extends Dispatcher {
     error?: Error | null | (() => void),
     callback?: () => void
   ): Promise<void> | void {
-    const reason = typeof error === 'function' ? null : error
-    const done = typeof error === 'function' ? error : callback
-    const state = this[kState]
-    if (state.destroyed === undefined) {
-      // Whoever is told of its end finds it destroyed.
-      state.destroyed = Promise.resolve()
-      destroy(state, reason ?? new errors.ClientDestroyedError())
-    }
-    if (done === undefined) return state.destroyed
-    state.destroyed.then(done, done)
+    return this[kState].shutdown.destroy(error, callback)
   }
 }
 
@@ -154,14 +146,17 @@ export function takes(agent: ShmAgent, origin: string | URL | undefined): boolea
   return routeTo(agent[kState], origin) instanceof Origin
 }
 
-async function close({ active, ways }: State): Promise<void> {
+async function finish({ active }: State): Promise<void> {
   const open = [...active]
   await Promise.all(open.map(({ pool }) => pool.close()))
   for (const origin of open) origin.tellDisconnected()
+}
+
+async function release({ ways }: State): Promise<void> {
   await Promise.all([...ways.values()].map(({ link }) => link.close()))
 }
 
-function destroy({ active, ways }: State, error: Error): void {
+function abort({ active, ways }: State, error: Error): void {
   const open = [...active]
   for (const { pool } of open) pool.destroy(error)
   for (const origin of open) origin.tellDisconnected()
@@ -173,8 +168,7 @@ function send(state: State, options: Dispatcher.DispatchOptions, handler: Handle
   if (typeof options !== 'object' || options === null) {
     throw new errors.InvalidArgumentError('opts must be an object.')
   }
-  if (state.destroyed !== undefined) throw new errors.ClientDestroyedError()
-  if (state.closed !== undefined) throw new errors.ClientClosedError()
+  state.shutdown.check()
   const route = routeTo(state, options.origin)
   if (!(route instanceof Origin))
     return route.dispatch(options, speakBothDialects(handler) as never)

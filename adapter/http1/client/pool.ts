@@ -72,23 +72,30 @@ export class ConnectionPool implements ConnectionOwner, Watched {
     return this.#connections.size + this.#connecting + this.#queue.length === 0
   }
 
-  /** @returns false when it has to wait: `PoolOwner.onDrain` will say when no more do */
+  /** Another exchange would have to wait for one of those under way. */
+  get #full(): boolean {
+    const busy = this.#connections.size - this.#idle.length
+    return busy + this.#queue.length >= this.#options.maxConnections
+  }
+
+  /**
+   * Takes any number of exchanges.
+   *
+   * @returns false when the next would have to wait: `PoolOwner.onDrain` says when it would not
+   */
   submit(exchange: Exchange): boolean {
     if (this.#ended !== undefined) {
       exchange.onFailure(this.#ended)
       return true
     }
-    if (this.#queue.length === 0) {
-      const connection = this.#takeIdle()
-      if (connection !== undefined) {
-        connection.start(exchange)
-        return true
-      }
+    const connection = this.#queue.length === 0 ? this.#takeIdle() : undefined
+    if (connection !== undefined) connection.start(exchange)
+    else {
+      this.#wait(exchange)
+      this.#queue.push(exchange)
+      this.#connect()
     }
-    this.#wait(exchange)
-    this.#queue.push(exchange)
-    this.#connect()
-    if (this.#connections.size + this.#connecting < this.#options.maxConnections) return true
+    if (!this.#full) return true
     this.#drainOwed = true
     return false
   }
@@ -261,11 +268,17 @@ export class ConnectionPool implements ConnectionOwner, Watched {
     this.#settle()
   }
 
+  readonly #tellDrain = (): void => {
+    if (this.#full) this.#drainOwed = true
+    else if (this.#ended === undefined) this.#owner.onDrain()
+  }
+
   /** After anything ended. */
   #settle(): void {
-    if (this.#drainOwed && this.#queue.length === 0) {
+    if (this.#drainOwed && !this.#full && this.#ended === undefined) {
+      // Whose end made room is told of it first, and may take the room.
       this.#drainOwed = false
-      this.#owner.onDrain()
+      queueMicrotask(this.#tellDrain)
     }
     if (!this.#empty) return
     this.#clock.unwatch(this)
