@@ -1,4 +1,4 @@
-import type { RequestHead } from '../adapter/http1/index.ts'
+import type { RequestHead } from '../adapter/http1/codec.ts'
 import type { Counters } from './counters.ts'
 import type { Destination } from './destination.ts'
 import { type Failure, failures } from './failure.ts'

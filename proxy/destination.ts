@@ -1,4 +1,4 @@
-import { originForm, type RequestHead } from '../adapter/http1/index.ts'
+import { originForm, type RequestHead } from '../adapter/http1/codec.ts'
 import type {
   ForwardConfig,
   RedirectConfig,

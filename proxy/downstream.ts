@@ -4,7 +4,7 @@ import {
   type MessageHandler,
   type RequestHead,
   RequestReader
-} from '../adapter/http1/index.ts'
+} from '../adapter/http1/codec.ts'
 import type { ProxyContext } from './context.ts'
 import type { Watched } from './deadlines.ts'
 import type { Destination } from './destination.ts'

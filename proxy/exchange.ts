@@ -3,7 +3,7 @@ import {
   originForm,
   type RequestHead,
   type ResponseHead
-} from '../adapter/http1/index.ts'
+} from '../adapter/http1/codec.ts'
 import type { Lease } from '../adapter/shmipc/index.ts'
 import { exchangeRecord } from './access-log/exchange-record.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'

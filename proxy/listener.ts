@@ -1,7 +1,7 @@
 /** Binds one configured address and turns what arrives there into downstream connections. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
-import type { RequestHead } from '../adapter/http1/index.ts'
+import type { RequestHead } from '../adapter/http1/codec.ts'
 import {
   type ClaimedPath,
   type ClaimOptions,

@@ -1,4 +1,4 @@
-import { originForm } from '../adapter/http1/index.ts'
+import { originForm } from '../adapter/http1/codec.ts'
 
 const UNRESERVED = /[A-Za-z0-9._~-]/
 

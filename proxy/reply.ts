@@ -8,7 +8,7 @@ import {
   type ResponseHead,
   writeResponseHead,
   writeTrailers
-} from '../adapter/http1/index.ts'
+} from '../adapter/http1/codec.ts'
 import type { Lease } from '../adapter/shmipc/index.ts'
 import type { TransportLabel } from './counters.ts'
 import type { DirectAnswer } from './destination.ts'

@@ -1,4 +1,4 @@
-import { type Headers, LAST_CHUNK, writeTrailers } from '../adapter/http1/index.ts'
+import { type Headers, LAST_CHUNK, writeTrailers } from '../adapter/http1/codec.ts'
 import { trailerFields } from './headers/hop-by-hop.ts'
 import type { Outgoing } from './wire/outgoing.ts'
 

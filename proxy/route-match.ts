@@ -1,5 +1,5 @@
 /** Whether a request matches a route whose host it has. */
-import type { Headers, RequestHead } from '../adapter/http1/index.ts'
+import type { Headers, RequestHead } from '../adapter/http1/codec.ts'
 import type { HeaderMatchConfig, MatchConfig } from './config/types.ts'
 
 /** @param path decoded by {@link decodePath} when a route of the host looks at it */

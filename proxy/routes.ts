@@ -1,5 +1,5 @@
 /** What becomes of a request: the first route that matches says it. */
-import { originForm, type RequestHead } from '../adapter/http1/index.ts'
+import { originForm, type RequestHead } from '../adapter/http1/codec.ts'
 import type { ListenerConfig, RouteConfig } from './config/types.ts'
 import { type Destination, destinationsOf, WeightedChoice } from './destination.ts'
 import { type Failure, failures } from './failure.ts'

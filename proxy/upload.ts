@@ -1,4 +1,4 @@
-import type { Headers, RequestHead } from '../adapter/http1/index.ts'
+import type { Headers, RequestHead } from '../adapter/http1/codec.ts'
 import type { Downstream } from './downstream.ts'
 import { RequestBody } from './request-body.ts'
 import type { UpstreamConnection } from './upstream/connection.ts'

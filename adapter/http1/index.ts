@@ -1,4 +1,3 @@
-export { isFieldValue, isToken } from './characters.ts'
 export { Clock } from './client/clock.ts'
 export {
   type ClientConnection,
@@ -16,19 +15,8 @@ export {
   RequestWriter
 } from './client/request-writer.ts'
 export { BodyClosedError } from './client/stream-body.ts'
+export * from './codec.ts'
 export { DuplexWire } from './duplex-wire.ts'
-export { HttpParseError, type HttpParseErrorCode } from './errors.ts'
-export { connectionOptions, HOP_BY_HOP, headerValue } from './headers.ts'
-export type { Limits } from './limits.ts'
-export type {
-  Framing,
-  Headers,
-  MessageHandler,
-  RequestHead,
-  ResponseHead
-} from './message.ts'
-export { RequestReader } from './request-reader.ts'
-export { type ExpectOptions, ResponseReader } from './response-reader.ts'
 export {
   BodyMemory,
   BodyTooLongError,
@@ -37,15 +25,4 @@ export {
   WireRequest
 } from './server/index.ts'
 export { ServerConnections } from './server-connections.ts'
-export { originForm } from './target.ts'
 export type { Carrier, Lease, Wire, WireOwner } from './wire.ts'
-export {
-  CHUNK_END,
-  chunkHeader,
-  LAST_CHUNK,
-  SharedFields,
-  writeRequestHead,
-  writeResponseHead,
-  writeSharedRequestHead,
-  writeTrailers
-} from './writer.ts'

@@ -1,4 +1,4 @@
-import { headerValue } from '../../adapter/http1/index.ts'
+import { headerValue } from '../../adapter/http1/codec.ts'
 import type { Exchange } from '../exchange.ts'
 import { type Failure, responseFlags } from '../failure.ts'
 import type { AccessRecord } from './record.ts'

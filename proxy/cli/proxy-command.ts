@@ -1,4 +1,3 @@
-import type { Logger } from 'pino'
 import { parseAddress } from '../config/address.ts'
 import {
   configSchema,
@@ -8,6 +7,7 @@ import {
   type ProxyConfig,
   resolveConfig
 } from '../index.ts'
+import type { Logger } from '../log.ts'
 import { ConfigWatch } from './config-watch.ts'
 import { createLogs } from './log.ts'
 import { type OptionTable, type OptionValues, readOptions } from './options.ts'
@@ -124,8 +124,8 @@ async function serve(
   const drained = await untilDrained(proxy, (cause) => logs.log.info({ cause }, 'draining'))
   watch?.close()
   logs.flush()
-  if (drained) logs.log.info('drained')
-  else logs.log.warn('drained: the deadline passed, what was still running was cut off')
+  if (drained) logs.log.info({}, 'drained')
+  else logs.log.warn({}, 'drained: the deadline passed, what was still running was cut off')
   return drained ? 0 : 1
 }
 

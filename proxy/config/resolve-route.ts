@@ -1,4 +1,4 @@
-import { isFieldValue } from '../../adapter/http1/index.ts'
+import { isFieldValue } from '../../adapter/http1/codec.ts'
 import type { HeaderMatchDocument, MatchDocument, RouteDocument } from './document.ts'
 import type { ConfigPath } from './problem.ts'
 import type { ConfigReader } from './reader.ts'

@@ -1,5 +1,5 @@
 /** What requests and responses have in common on their way through. */
-import type { Framing, Headers, RequestHead } from '../../adapter/http1/index.ts'
+import type { Framing, Headers, RequestHead } from '../../adapter/http1/codec.ts'
 import { HOST, kindOf } from './kinds.ts'
 
 const VIA = 'shmesh'

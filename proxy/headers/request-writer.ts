@@ -2,7 +2,7 @@ import {
   type RequestHead,
   SharedFields,
   writeSharedRequestHead
-} from '../../adapter/http1/index.ts'
+} from '../../adapter/http1/codec.ts'
 import type { Span } from '../tracing/span.ts'
 import { type Forwarding, ownFields, type SharedFields as Shared, sharedFields } from './request.ts'
 

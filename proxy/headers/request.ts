@@ -3,7 +3,7 @@
  * that nothing a client lists in Connection can remove a field we add.
  */
 import { randomUUID } from 'node:crypto'
-import { connectionOptions, type Headers, type RequestHead } from '../../adapter/http1/index.ts'
+import { connectionOptions, type Headers, type RequestHead } from '../../adapter/http1/codec.ts'
 import { TraceFields } from '../tracing/fields.ts'
 import { addSpan, type Span, type Tracing } from '../tracing/span.ts'
 import { forwardedElement } from './forwarded.ts'

@@ -1,4 +1,4 @@
-import { type Framing, type ResponseHead, writeResponseHead } from '../../adapter/http1/index.ts'
+import { type Framing, type ResponseHead, writeResponseHead } from '../../adapter/http1/codec.ts'
 import type { TransportLabel } from '../counters.ts'
 import { responseHeaders } from './response.ts'
 

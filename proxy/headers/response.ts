@@ -4,7 +4,7 @@ import {
   type Framing,
   type Headers,
   type ResponseHead
-} from '../../adapter/http1/index.ts'
+} from '../../adapter/http1/codec.ts'
 import type { TransportLabel } from '../counters.ts'
 import { isPlainOption, pushFraming, viaEntry, withoutListed } from './hop-by-hop.ts'
 import { CONNECTION, HOP, KEEP_ALIVE, kindOf, LENGTH, TE, TRAILER, TRANSPORT } from './kinds.ts'

@@ -2,7 +2,7 @@
  * The fields that carry a trace: `traceparent` and `tracestate` (W3C Trace Context), `b3` in one
  * field and in several (Zipkin). Where they disagree, traceparent is believed.
  */
-import type { Headers } from '../../adapter/http1/index.ts'
+import type { Headers } from '../../adapter/http1/codec.ts'
 
 /** Where a client's request stands in its trace. */
 export interface Parent {

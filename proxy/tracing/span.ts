@@ -1,4 +1,4 @@
-import type { Headers } from '../../adapter/http1/index.ts'
+import type { Headers } from '../../adapter/http1/codec.ts'
 import type { TraceFields } from './fields.ts'
 import { randomHex } from './random-hex.ts'
 

@@ -4,7 +4,7 @@ import {
   type MessageHandler,
   type ResponseHead,
   ResponseReader
-} from '../../adapter/http1/index.ts'
+} from '../../adapter/http1/codec.ts'
 import type { Lease } from '../../adapter/shmipc/index.ts'
 import { describeError, type Failure } from '../failure.ts'
 import { ResponseWriter } from '../headers/response-writer.ts'

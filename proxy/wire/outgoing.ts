@@ -1,4 +1,4 @@
-import { CHUNK_END, chunkHeader } from '../../adapter/http1/index.ts'
+import { CHUNK_END, chunkHeader } from '../../adapter/http1/codec.ts'
 import type { Lease } from '../../adapter/shmipc/index.ts'
 import type { Wire } from './wire.ts'
 

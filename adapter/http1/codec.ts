@@ -1,0 +1,25 @@
+/** The codec alone: what reads and writes messages, without hosts of requests on either side. */
+export { isFieldValue, isToken } from './characters.ts'
+export { HttpParseError, type HttpParseErrorCode } from './errors.ts'
+export { connectionOptions, HOP_BY_HOP, headerValue } from './headers.ts'
+export type { Limits } from './limits.ts'
+export type {
+  Framing,
+  Headers,
+  MessageHandler,
+  RequestHead,
+  ResponseHead
+} from './message.ts'
+export { RequestReader } from './request-reader.ts'
+export { type ExpectOptions, ResponseReader } from './response-reader.ts'
+export { originForm } from './target.ts'
+export {
+  CHUNK_END,
+  chunkHeader,
+  LAST_CHUNK,
+  SharedFields,
+  writeRequestHead,
+  writeResponseHead,
+  writeSharedRequestHead,
+  writeTrailers
+} from './writer.ts'
