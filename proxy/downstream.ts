@@ -5,6 +5,7 @@ import {
   type RequestHead,
   RequestReader
 } from '../adapter/http1/codec.ts'
+import { LogOrigin } from './access-log/origin.ts'
 import type { ProxyContext } from './context.ts'
 import type { Watched } from './deadlines.ts'
 import type { Destination } from './destination.ts'
@@ -91,7 +92,13 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     })
     this.out = new Outgoing(this.wire)
     const { remoteAddress } = this.wire
-    this.forwarding = { remoteAddress, trusted: owner.trusts(remoteAddress), hop: owner.hop }
+    const { hop } = owner
+    this.forwarding = {
+      remoteAddress,
+      trusted: owner.trusts(remoteAddress),
+      hop,
+      origin: new LogOrigin(hop.listener, remoteAddress)
+    }
     this.writer = new RequestWriter(this.forwarding)
   }
 

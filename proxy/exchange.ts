@@ -5,7 +5,7 @@ import {
   type ResponseHead
 } from '../adapter/http1/codec.ts'
 import type { Lease } from '../adapter/shmipc/index.ts'
-import { exchangeRecord } from './access-log/exchange-record.ts'
+import { ExchangeRecord } from './access-log/exchange-record.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
 import type { ProxyContext } from './context.ts'
 import type { TransportLabel } from './counters.ts'
@@ -341,7 +341,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     this.#series.bytesReceived += this.upload.received
     this.#series.bytesSent += bytes
     if (accessLog?.takes(status, failed)) {
-      accessLog.write(exchangeRecord(this, now - this.startedAt))
+      accessLog.write(new ExchangeRecord(this, now - this.startedAt))
     }
   }
 }

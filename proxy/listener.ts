@@ -160,8 +160,7 @@ export class Listener implements DownstreamOwner {
     const series = this.series(undefined)
     series.begun()
     series.ended(failure.status, true, 0)
-    const { remoteAddress } = downstream.forwarding
-    accessLog?.write(refusalRecord(this.name, remoteAddress, failure))
+    accessLog?.write(refusalRecord(downstream.forwarding.origin, failure))
   }
 
   /** @throws the system's error, or a `ShmError`; nothing is bound then */

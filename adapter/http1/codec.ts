@@ -14,12 +14,13 @@ export { RequestReader } from './request-reader.ts'
 export { type ExpectOptions, ResponseReader } from './response-reader.ts'
 export { originForm } from './target.ts'
 export {
+  beginRequestHead,
   CHUNK_END,
   chunkHeader,
+  furtherFields,
   LAST_CHUNK,
   SharedFields,
   writeRequestHead,
   writeResponseHead,
-  writeSharedRequestHead,
   writeTrailers
 } from './writer.ts'

@@ -33,17 +33,17 @@ export class SharedFields {
   }
 }
 
+/** The head of a request up to the end of `shared`: {@link furtherFields} must follow. */
+export function beginRequestHead(method: string, target: string, shared: SharedFields): string {
+  return requestLine(method, target) + shared.lines
+}
+
 /**
- * As `writeRequestHead`, of `shared` and of the `headers` that are this request's alone, which must
- * have no field that frames or routes it.
+ * Fields behind {@link SharedFields}, which may not frame or route the request, and the empty line.
+ * Throws as `writeRequestHead`.
  */
-export function writeSharedRequestHead(
-  method: string,
-  target: string,
-  shared: SharedFields,
-  headers: Headers
-): string {
-  return requestLine(method, target) + shared.lines + fieldLines(headers, MORE)
+export function furtherFields(headers: Headers): string {
+  return fieldLines(headers, MORE)
 }
 
 function requestLine(method: string, target: string): string {

@@ -4,6 +4,7 @@ import type { AccessRecord } from './record.ts'
 
 /** Where lines go. It gathers them; what it cannot take it drops and counts. */
 export interface LineSink {
+  /** @param line bytes as Latin-1 text, with the line feed */
   write(line: string): unknown
   /** Lines dropped because nobody took them fast enough. */
   readonly dropped?: number

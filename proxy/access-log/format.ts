@@ -1,11 +1,12 @@
 /** The formats of the access log: JSON, and lines put together from `%{NAME}` and text. */
 import { InvalidArgumentError } from '../../adapter/errors.ts'
+import { headerValue } from '../../adapter/http1/codec.ts'
 import { nearest } from '../config/suggest.ts'
 import { commonDate } from './clock.ts'
 import { jsonLine } from './json.ts'
 import type { AccessRecord } from './record.ts'
 
-/** Makes the line of one request, with its line feed. */
+/** Makes the line of one request, bytes as Latin-1 text, with its line feed. */
 export type LineFormat = (record: AccessRecord) => string
 
 const COMMON =
@@ -25,8 +26,8 @@ const PRESETS: Readonly<Record<string, string>> = {
 const FIELDS: Readonly<Record<string, (record: AccessRecord) => string | number | undefined>> = {
   time: () => new Date().toISOString(),
   date: () => commonDate(Date.now()),
-  listener: (record) => record.listener,
-  client: (record) => record.client,
+  listener: (record) => record.origin.listener,
+  client: (record) => record.origin.client,
   method: (record) => record.method,
   host: (record) => record.host,
   target: (record) => record.target,
@@ -44,11 +45,11 @@ const FIELDS: Readonly<Record<string, (record: AccessRecord) => string | number 
   retries: (record) => record.retries,
   transport: (record) => record.transport,
   requestId: (record) => record.requestId,
-  traceId: (record) => record.traceId,
-  spanId: (record) => record.spanId,
-  parentId: (record) => record.parentId,
-  userAgent: (record) => record.userAgent,
-  referer: (record) => record.referer
+  traceId: (record) => record.span?.traceId,
+  spanId: (record) => record.span?.spanId,
+  parentId: (record) => record.span?.parentId,
+  userAgent: (record) => headerValue(record.fields, 'user-agent'),
+  referer: (record) => headerValue(record.fields, 'referer')
 }
 
 /** Names a template may have. */
@@ -80,7 +81,9 @@ export function checkFormat(option: string, format: string): string {
 export function compileFormat(format: string): LineFormat {
   if (format === 'json') return jsonLine
   const template = PRESETS[format] ?? format
-  const texts = template.split(/%\{[^}]*\}/)
+  const texts = Buffer.from(template)
+    .toString('latin1')
+    .split(/%\{[^}]*\}/)
   const readers = [...template.matchAll(/%\{([^}]*)\}/g)].map((m) => FIELDS[m[1] as string]!)
   return (record) => {
     let line = texts[0] as string

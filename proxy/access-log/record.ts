@@ -1,11 +1,14 @@
+import type { Headers } from '../../adapter/http1/codec.ts'
 import type { TransportLabel } from '../counters.ts'
+import type { Span } from '../tracing/span.ts'
+import type { LogOrigin } from './origin.ts'
 
 /** What is known of a request that has ended. */
 export interface AccessRecord {
-  readonly listener: string
-  /** IP address; empty when the client came over a Unix socket or shared memory. */
-  readonly client: string
-  /** Empty when the request could not be read; so are the other parts of its head. */
+  readonly origin: LogOrigin
+  /** Of the request's head; empty when it could not be read. */
+  readonly fields: Headers
+  /** Empty when the request could not be read; so are host, target and version. */
   readonly method: string
   readonly host: string
   readonly target: string
@@ -30,9 +33,6 @@ export interface AccessRecord {
   readonly retries: number
   readonly transport: TransportLabel | undefined
   readonly requestId: string | undefined
-  readonly traceId: string | undefined
-  readonly spanId: string | undefined
-  readonly parentId: string | undefined
-  readonly userAgent: string | undefined
-  readonly referer: string | undefined
+  /** `undefined` without tracing. */
+  readonly span: Span | undefined
 }

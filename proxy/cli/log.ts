@@ -60,8 +60,14 @@ class BatchedLines implements LineSink {
   /** @param dest a path, or a file descriptor */
   constructor(dest: string | number) {
     const to = typeof dest === 'number' ? { fd: dest } : { dest }
-    this.#file = new sonicBoom.SonicBoom({ ...to, append: true, maxLength: MAX_WAITING })
-    this.#file.on('drop', (lines: string) => this.#drop(lines))
+    this.#file = new sonicBoom.SonicBoom({
+      ...to,
+      append: true,
+      maxLength: MAX_WAITING,
+      contentMode: 'buffer'
+    })
+    // With what was given to write(); the types know of texts only.
+    this.#file.on('drop', (lines) => this.#drop(lines as unknown as Buffer))
     this.#file.on('error', (error: Error) => this.#fail(error))
     process.on('exit', () => this.flush())
   }
@@ -74,8 +80,8 @@ class BatchedLines implements LineSink {
 
   /** For what somebody may be waiting to read. */
   writeNow(line: string): void {
-    this.#batch += line
     this.#send()
+    this.#writeOut(Buffer.from(line))
   }
 
   reopen(): void {
@@ -98,12 +104,16 @@ class BatchedLines implements LineSink {
     this.#timer = undefined
     const batch = this.#batch
     this.#batch = ''
-    if (this.#broken) this.#drop(batch)
-    else if (batch !== '') this.#file.write(batch)
+    if (batch !== '') this.#writeOut(Buffer.from(batch, 'latin1'))
   }
 
-  #drop(lines: string): void {
-    this.dropped += lines.split('\n').length - 1
+  #writeOut(lines: Buffer): void {
+    if (this.#broken) this.#drop(lines)
+    else this.#file.write(lines as unknown as string)
+  }
+
+  #drop(lines: Buffer): void {
+    this.dropped += lines.toString('latin1').split('\n').length - 1
   }
 
   /** Requests are worth more than lines about them: the proxy goes on without. */
@@ -118,7 +128,7 @@ function humanStream(): LineSink {
   return {
     write(line: string): void {
       if (!line.startsWith('{')) {
-        process.stdout.write(line)
+        process.stdout.write(line, 'latin1')
         return
       }
       const { level, time, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>

@@ -1,10 +1,7 @@
-import {
-  type RequestHead,
-  SharedFields,
-  writeSharedRequestHead
-} from '../../adapter/http1/codec.ts'
+import { beginRequestHead, type RequestHead, SharedFields } from '../../adapter/http1/codec.ts'
 import type { Span } from '../tracing/span.ts'
-import { type Forwarding, ownFields, type SharedFields as Shared, sharedFields } from './request.ts'
+import { ownFields } from './own-fields.ts'
+import { type Forwarding, type SharedFields as Shared, sharedFields } from './request.ts'
 
 /** The head of an upstream request, and how the request is called from here on. */
 export interface WrittenRequest {
@@ -25,6 +22,10 @@ export class RequestWriter {
   #authority = ''
   #shared: Shared | undefined
   #lines: SharedFields | undefined
+  /** What `#start` begins with; it ends with `#lines`. */
+  #method = ''
+  #target = ''
+  #start = ''
 
   constructor(from: Forwarding) {
     this.#from = from
@@ -39,9 +40,18 @@ export class RequestWriter {
     if (!this.#knows(head, authority)) this.#learn(head, authority)
     const shared = this.#shared
     if (shared === undefined) return undefined
-    const { headers, requestId, span } = ownFields(shared, this.#from.hop)
-    const lines = this.#lines as SharedFields
-    return { text: writeSharedRequestHead(head.method, target, lines, headers), requestId, span }
+    const { lines, requestId, span } = ownFields(shared, this.#from.hop.tracing)
+    return { text: this.#begin(head.method, target) + lines, requestId, span }
+  }
+
+  /** Up to the fields no two requests have in common. */
+  #begin(method: string, target: string): string {
+    if (this.#start === '' || target !== this.#target || method !== this.#method) {
+      this.#method = method
+      this.#target = target
+      this.#start = beginRequestHead(method, target, this.#lines as SharedFields)
+    }
+    return this.#start
   }
 
   /** The reader gives the same fields as the same array; framing and upgrade follow from them. */
@@ -57,5 +67,6 @@ export class RequestWriter {
     this.#lines = shared && new SharedFields(shared.headers)
     this.#shared = shared
     this.#known = head
+    this.#start = ''
   }
 }

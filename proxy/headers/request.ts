@@ -2,10 +2,10 @@
  * What a request's fields become on their way through. The connection's own fields go first, so
  * that nothing a client lists in Connection can remove a field we add.
  */
-import { randomUUID } from 'node:crypto'
 import { connectionOptions, type Headers, type RequestHead } from '../../adapter/http1/codec.ts'
+import type { LogOrigin } from '../access-log/origin.ts'
 import { TraceFields } from '../tracing/fields.ts'
-import { addSpan, type Span, type Tracing } from '../tracing/span.ts'
+import type { Tracing } from '../tracing/span.ts'
 import { forwardedElement } from './forwarded.ts'
 import {
   countVias,
@@ -58,6 +58,8 @@ export interface Forwarding {
   /** The client is believed about itself: its X-Forwarded-*, request id and trace are kept. */
   readonly trusted: boolean
   readonly hop: HopOptions
+  /** The client, as the access log has it. */
+  readonly origin: LogOrigin
 }
 
 /** What every request with the same head from the same client has in common. */
@@ -67,24 +69,6 @@ export interface SharedFields {
   readonly requestId: string
   /** The trace a trusted client's request is part of. */
   readonly trace: TraceFields | undefined
-}
-
-/** What no two requests have in common: the last fields of the head, and how it is called. */
-export interface RequestFields {
-  readonly headers: Headers
-  readonly requestId: string
-  /** `undefined` without tracing. */
-  readonly span: Span | undefined
-}
-
-export function ownFields(
-  { requestId: given, trace }: SharedFields,
-  { tracing }: HopOptions
-): RequestFields {
-  const requestId = given === '' ? randomUUID() : given
-  const headers = ['X-Request-Id', requestId]
-  const span = tracing === undefined ? undefined : addSpan(headers, trace, tracing)
-  return { headers, requestId, span }
 }
 
 /**

@@ -72,6 +72,41 @@ test('common, combined and a format of one’s own', async (t) => {
   assert.match(await line('shmesh'), /^\[20.*Z\] inbound "GET \/a\?b=1 HTTP\/1\.1" 200 - 0 5 /)
 })
 
+test('a text of one’s own reaches the log in UTF-8', async (t) => {
+  const origin = await startOrigin(t, greeting)
+  const options = { proxy: { accessLog: { format: '→ %{status} €' } } }
+  const { port, accessLog } = await startSimpleProxy(t, [origin.address], options)
+  await roundTrip(t, port, GET)
+  assert.equal(Buffer.from(accessLog[0] as string, 'latin1').toString(), '→ 200 €\n')
+})
+
+test('what a client keeps sending is logged with what it changes', async (t) => {
+  const origin = await startOrigin(t, greeting)
+  const options = { proxy: { accessLog: true } }
+  const { port, accessLog } = await startSimpleProxy(t, [origin.address], options)
+  const client = await dial(t, port)
+  const request = (target: string, host: string, agent: string) =>
+    `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: ${agent}\r\nAccept: */*\r\n\r\n`
+  const sent: [string, string, string, string][] = [
+    ['/', 'a.test', 'one', 'a.test'],
+    ['/2', 'a.test', 'one', 'a.test'],
+    ['/2', 'a.test', 'two', 'a.test'],
+    ['http://c.test/', 'c.test', 'two', 'c.test'],
+    ['/', 'b.test', 'two', 'b.test']
+  ]
+  for (const [target, host, agent] of sent) {
+    client.write(request(target, host, agent))
+    await client.head()
+    await client.take('hello'.length)
+  }
+  const seen = accessLog.map((line) => JSON.parse(line))
+  assert.deepEqual(
+    seen.map(({ target, host, userAgent }) => [target, host, userAgent]),
+    sent.map(([target, , agent, host]) => [target, host, agent])
+  )
+  assert.equal(new Set(seen.map(({ requestId }) => requestId)).size, sent.length)
+})
+
 test('a client cannot end a line or a quoted part of it', async (t) => {
   const origin = await startOrigin(t, greeting)
   for (const format of ['json', 'combined']) {

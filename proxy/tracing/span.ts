@@ -19,6 +19,17 @@ export interface Tracing {
   readonly sample: number
 }
 
+/** A new trace. */
+export function beginSpan({ sample }: Tracing, decision?: boolean): Span {
+  const sampled = decision ?? (sample >= 1 || Math.random() < sample)
+  return { traceId: randomHex(32), spanId: randomHex(16), parentId: '', sampled }
+}
+
+/** As W3C Trace Context writes it. */
+export function traceparent({ traceId, spanId, sampled }: Span): string {
+  return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`
+}
+
 /**
  * Goes on with the client's trace, or begins one, and adds the fields that say so to `out`: in the
  * formats the client used, W3C Trace Context for a new trace.
@@ -27,13 +38,12 @@ export interface Tracing {
  */
 export function addSpan(out: Headers, fields: TraceFields | undefined, tracing: Tracing): Span {
   const parent = fields?.parent
-  const spanId = randomHex(16)
   if (fields === undefined || parent === undefined) {
-    const sampled = fields?.decision ?? (tracing.sample >= 1 || Math.random() < tracing.sample)
-    const traceId = randomHex(32)
-    out.push('traceparent', `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`)
-    return { traceId, spanId, parentId: '', sampled }
+    const span = beginSpan(tracing, fields?.decision)
+    out.push('traceparent', traceparent(span))
+    return span
   }
+  const spanId = randomHex(16)
   fields.write(out, spanId)
   return { traceId: parent.traceId, spanId, parentId: parent.spanId, sampled: parent.sampled }
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
+  beginRequestHead,
   chunkHeader,
+  furtherFields,
   type Headers,
   LAST_CHUNK,
   RequestReader,
@@ -9,7 +11,6 @@ import {
   SharedFields,
   writeRequestHead,
   writeResponseHead,
-  writeSharedRequestHead,
   writeTrailers
 } from '../index.ts'
 import type { RequestHead, ResponseHead } from '../message.ts'
@@ -192,7 +193,17 @@ describe('writeRequestHead', () => {
   })
 })
 
-describe('writeSharedRequestHead', () => {
+/** Both parts of a head. */
+function writeSharedRequestHead(
+  method: string,
+  target: string,
+  shared: SharedFields,
+  headers: string[]
+): string {
+  return beginRequestHead(method, target, shared) + furtherFields(headers)
+}
+
+describe('heads of shared and further fields', () => {
   it('writes what the whole head would be', () => {
     const shared = new SharedFields(['Host', 'a', 'Content-Length', '3'])
     for (const more of [[], ['X-Request-Id', '1'], ['X', 'y', 'X', '']]) {
