@@ -56,15 +56,15 @@ function aboutClient({ origin, fields, host }: AccessRecord): string {
 
 /** In ASCII. */
 function quote(text: string): string {
-  if (text.length > MAX_SCANNED) return escape(text)
+  if (text.length > MAX_SCANNED) return escaped(text)
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    if (code < 0x20 || code === 0x22 || code === 0x5c || code > 0x7e) return escape(text)
+    if (code < 0x20 || code === 0x22 || code === 0x5c || code > 0x7e) return escaped(text)
   }
   return `"${text}"`
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return JSON.stringify(text).replace(
     /[^ -~]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
