@@ -7,7 +7,7 @@ import { eventually } from './support/eventually.ts'
 import { pattern } from './support/pattern.ts'
 import { scene } from './support/scene.ts'
 
-/** Asks without pause, in so many lanes, until told to stop. */
+/** Asks without pause, in so many lanes, until told to stop, or answered badly. */
 class Traffic {
   /** One of each kind. */
   readonly failures = new Set<string>()
@@ -23,6 +23,7 @@ class Traffic {
           this.answered++
         } catch (error) {
           this.failures.add(String(error))
+          return
         }
       }
     })
@@ -64,6 +65,7 @@ test('POSTs over shared memory do not notice that the app is replaced', async (t
   let { app }: { app: App } = await startApp(s)
   const agent = agentFor(s)
   const traffic = new Traffic(8, poster(agent))
+  s.defer(() => traffic.stop())
   await traffic.more(200)
   for (let round = 0; round < 2; round++) {
     const next = await startApp(s, { plugin: { path: s.path, takeover: true } })
@@ -85,6 +87,7 @@ test('a pool that had to use sockets returns to shared memory while it is busy',
   // A stopped server takes no handshake, but its kernel takes connections.
   await app.stop()
   const traffic = new Traffic(4, poster(agent))
+  s.defer(() => traffic.stop())
   await eventually('shared memory is given up', () => link()?.reason !== undefined)
   app.signal('SIGCONT')
   await traffic.more(1)

@@ -128,7 +128,7 @@ export function openConnections(statistics: ProxyStatistics): number {
   return open
 }
 
-/** Waits until `done`, however slow a peer is to get a processor; gives up after ten seconds. */
+/** Waits until `done`, however slow a peer is to get a processor; gives up in the end. */
 export async function quiet(done: () => boolean): Promise<void> {
   await eventually('it is quiet', done).catch(() => undefined)
 }

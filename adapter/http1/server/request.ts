@@ -41,6 +41,10 @@ export interface BodyTaker {
 export class WireRequest extends IncomingMessage {
   /** The async context of everything this request causes. */
   readonly scope: AsyncResource
+  /** @internal Its reader is full. */
+  bodyPaused = false
+  /** @internal What still comes of the body is wanted by nobody: the response is done. */
+  discarding = false
   readonly #host: RequestHost
   #taker: BodyTaker | undefined
   /** Somebody reads, or did. */
@@ -48,14 +52,12 @@ export class WireRequest extends IncomingMessage {
   /** `_read` waits for a push: it is not called again before one. */
   #asked = false
   #received = false
-  #paused = false
-  /** The response is done and nobody reads: the rest is dropped. */
-  #discarding = false
   #aborting = false
   #combined: NodeJS.Dict<string | string[]> | undefined
 
   constructor(host: RequestHost, head: RequestHead, scope: AsyncResource) {
     super(host.stream as unknown as Socket)
+    keepMethods(this)
     this.scope = scope
     this.#host = host
     this.method = head.method
@@ -83,11 +85,6 @@ export class WireRequest extends IncomingMessage {
     else this.#resume()
   }
 
-  /** @internal What still comes of the body is wanted by nobody. */
-  get discarding(): boolean {
-    return this.#discarding
-  }
-
   /** @internal */
   onBody(chunk: Buffer, lease: Lease | undefined): void {
     if (this.#taker !== undefined) {
@@ -99,7 +96,7 @@ export class WireRequest extends IncomingMessage {
     this.#asked = false
     const owned = lease === undefined || this.readableEncoding !== null
     if (owned ? this.push(chunk) : this.#pushCopies(chunk)) return
-    this.#paused = true
+    this.bodyPaused = true
     this.#host.pauseBody()
   }
 
@@ -112,7 +109,7 @@ export class WireRequest extends IncomingMessage {
       this.#taker = undefined
       if (this.#asked) this.push(null)
       taker.onBodyEnd(undefined)
-    } else if (this.#discarding) this.#finish()
+    } else if (this.discarding) this.#finish()
     // Nobody asked yet: `_read` tells them when they do.
     else if (this.#received || this.#consuming) this.push(null)
   }
@@ -130,7 +127,7 @@ export class WireRequest extends IncomingMessage {
       return
     }
     if (!this.complete) {
-      this.#discarding = true
+      this.discarding = true
       this.#resume()
       return
     }
@@ -168,7 +165,7 @@ export class WireRequest extends IncomingMessage {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     // Also when it was read: nobody waits for the response any more.
-    if (!this.#discarding && (this.#aborting || !this.readableEnded || !this.complete)) {
+    if (!this.discarding && (this.#aborting || !this.readableEnded || !this.complete)) {
       this.aborted = true
       this.emit('aborted')
       if (!this.socket.destroyed) this.socket.destroy(error ?? undefined)
@@ -183,14 +180,9 @@ export class WireRequest extends IncomingMessage {
     return this
   }
 
-  /** @internal Its reader is full. */
-  get bodyPaused(): boolean {
-    return this.#paused
-  }
-
   #resume(): void {
-    if (!this.#paused) return
-    this.#paused = false
+    if (!this.bodyPaused) return
+    this.bodyPaused = false
     this.#host.resumeBody()
   }
 
@@ -213,6 +205,23 @@ export class WireRequest extends IncomingMessage {
       }
     })
   }
+}
+
+const own = WireRequest.prototype
+
+/**
+ * Frameworks put a prototype of their own in the place of this one, as Express does with each
+ * request it is given. What makes it ours must not be looked up there.
+ */
+function keepMethods(request: WireRequest): void {
+  request._read = own._read
+  request._destroy = own._destroy
+  request.setTimeout = own.setTimeout
+  request.lendTo = own.lendTo
+  request.onBody = own.onBody
+  request.onBodyEnd = own.onBodyEnd
+  request.release = own.release
+  request.abort = own.abort
 }
 
 /** Of `IncomingMessage`, as node:http's own parser uses it. */

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from '../../errors.ts'
 import { isFieldValue, isToken } from '../characters.ts'
 import { abortedError } from './client-error.ts'
 import type { WireRequest } from './request.ts'
+import { bodyOf, internals, lengthOf } from './response-internals.ts'
 import type { WireStream } from './wire-stream.ts'
 
 type Callback = (error?: Error | null) => void
@@ -53,6 +54,7 @@ export class WireResponse extends ServerResponse<WireRequest> {
 
   constructor(request: WireRequest, host: ResponseHost) {
     super(request)
+    keepMethods(this)
     this.#host = host
     internals(this).socket = host.stream
   }
@@ -267,35 +269,23 @@ export class WireResponse extends ServerResponse<WireRequest> {
   }
 }
 
+const own = WireResponse.prototype
+
+/** As that of {@link WireRequest}: Express has a prototype of its own for responses, too. */
+function keepMethods(response: WireResponse): void {
+  response.write = own.write
+  response.end = own.end
+  response.writeEarlyHints = own.writeEarlyHints
+  response.setTimeout = own.setTimeout
+  response._send = own._send
+  response._writeRaw = own._writeRaw
+  response.onDrain = own.onDrain
+  response.onTurnEnd = own.onTurnEnd
+  response.detach = own.detach
+  response.emitClose = own.emitClose
+}
+
 // Not a closure: it runs for every response that is streamed.
 function endTurn(response: WireResponse): void {
   response.onTurnEnd()
-}
-
-/** Of `ServerResponse`, as node:http uses it. */
-interface Internals {
-  socket: WireStream | null
-  _header: string | null
-  _headerSent: boolean
-  _hasBody: boolean
-  _contentLength: number | null
-  _trailer: string
-  _closed: boolean
-  chunkedEncoding: boolean
-  _implicitHeader(): void
-  _finish(): void
-}
-
-function internals(response: ServerResponse<WireRequest>): Internals {
-  return response as unknown as Internals
-}
-
-function bodyOf(chunk: unknown): Buffer | string | undefined {
-  if (typeof chunk === 'string' || Buffer.isBuffer(chunk)) return chunk
-  if (!(chunk instanceof Uint8Array)) return undefined
-  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-}
-
-function lengthOf(body: Buffer | string, encoding: BufferEncoding | undefined): number {
-  return typeof body === 'string' ? Buffer.byteLength(body, encoding) : body.length
 }
