@@ -1,10 +1,11 @@
 import { InvalidArgumentError } from '../errors.ts'
-import { defaultSocketPath, parseShmAddress } from '../shmipc/index.ts'
+import { defaultSocketPath, parseShmAddress, parseShmDirectory } from '../shmipc/index.ts'
 
 /** Which requests go through shared memory, and to whose socket. */
 export interface RouteOptions {
   /**
-   * The proxy's socket: every `http:` request goes there, whatever its host.
+   * The proxy's socket: every `http:` request goes there, whatever its host. With a slash at its end
+   * (`shm:///run/app/`) it is a directory, and requests are spread over the sockets in it.
    *
    * @defaultValue `outbound.sock` in `SHMESH_DIR`, else in `$XDG_RUNTIME_DIR/shmesh`, else in
    *   `<tmpdir>/shmesh-<uid>`; with `routes`: none
@@ -26,7 +27,7 @@ export interface Routes {
   readonly fixed: boolean
   /**
    * @param host lower case, with its port when it is not the scheme's
-   * @returns a socket path
+   * @returns a socket path; that of a directory ends with a slash
    */
   find(host: string): string | undefined
 }
@@ -73,21 +74,26 @@ export class AskedRoutes implements Routes {
   /** @throws {InvalidArgumentError} when it is given what is no address */
   find(host: string): string | undefined {
     const address = this.#ask(host)
-    return address === undefined ? this.#otherwise : parseShmAddress(`routes(${host})`, address)
+    return address === undefined ? this.#otherwise : parseAddress(`routes(${host})`, address)
   }
 }
 
 /** @throws {InvalidArgumentError} */
 export function resolveRoutes({ uri, routes }: RouteOptions): Routes {
   const address = uri ?? (routes === undefined ? defaultSocketPath('outbound') : undefined)
-  const otherwise = address === undefined ? undefined : parseShmAddress('uri', address)
+  const otherwise = address === undefined ? undefined : parseAddress('uri', address)
   if (typeof routes === 'function') return new AskedRoutes(routes, otherwise)
   const paths = new Map<string, string>()
   for (const [host, given] of Object.entries(routes ?? {})) {
     if (host === '' || host.includes('/')) {
       throw new InvalidArgumentError('routes', "a host such as 'orders.internal' or '*.mesh'", host)
     }
-    paths.set(host.toLowerCase(), parseShmAddress(`routes[${host}]`, given))
+    paths.set(host.toLowerCase(), parseAddress(`routes[${host}]`, given))
   }
   return new HostRoutes(paths, otherwise)
+}
+
+function parseAddress(option: string, address: string): string {
+  const directory = parseShmDirectory(option, address)
+  return directory === undefined ? parseShmAddress(option, address) : `${directory}/`
 }

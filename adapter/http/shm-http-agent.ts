@@ -1,7 +1,7 @@
 import { Agent, type AgentOptions, type ClientRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type RouteOptions, type Routes, resolveRoutes } from '../client/index.ts'
+import { type RouteOptions, type Routes, resolveRoutes, SocketChoice } from '../client/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import { warnOnce } from '../log.ts'
 import { parseMemory } from '../options.ts'
@@ -33,6 +33,12 @@ interface Target {
   readonly socketPath?: string | undefined
 }
 
+interface Way {
+  readonly link: Link
+  /** Of the directory whose socket it is chosen from. */
+  readonly choice: SocketChoice | undefined
+}
+
 type Connected = (error: Error | null, stream: Duplex) => void
 
 /** What node:http calls for each request; not in its types. */
@@ -54,6 +60,8 @@ export class ShmHttpAgent extends Agent {
   readonly #failOpen: boolean
   /** By socket path. */
   readonly #links = new Map<string, Link>()
+  /** By directory. */
+  readonly #choices = new Map<string, SocketChoice>()
   /** Open connections by link. */
   readonly #streams = new WeakMap<Link, Set<Duplex>>()
   #failedOpen = 0
@@ -75,25 +83,22 @@ export class ShmHttpAgent extends Agent {
   /** @internal Of `http.Agent`: connections are counted when they are made, so nothing waits there. */
   addRequest(request: ClientRequest, options: Target, ...rest: unknown[]): void {
     const add = () => addRequest.call(this, request, options, ...rest)
-    const link = this.#linkTo(options)
-    if (link === undefined) add()
+    const way = this.#wayTo(options)
+    if (way === undefined) add()
     // How it failed is found by `createConnection`.
-    else link.prepare().then(add, add)
+    else way.link.prepare().then(add, add)
   }
 
   /** @internal Of `http.Agent`. */
   override createConnection(options: Target, onConnected?: Connected): Duplex | undefined {
-    const link = this.#linkTo(options)
-    if (link === undefined) return connect(options as never)
-    const now = link.connectNow()
-    if (now !== undefined) return this.#keep(link, now.stream, options)
-    link.connect().then(
-      ({ stream }) => onConnected?.(null, this.#keep(link, stream, options)),
-      (error: Error) => {
-        const open = this.#failOpen && error instanceof UnreachableError
-        if (open) onConnected?.(null, this.#connectPast(error, options))
-        else onConnected?.(error, undefined as never)
-      }
+    const way = this.#wayTo(options)
+    if (way === undefined) return connect(options as never)
+    way.choice?.took(way.link.path)
+    const now = way.link.connectNow()
+    if (now !== undefined) return this.#keep(way.link, now.stream, options)
+    this.#connect(way, options).then(
+      (stream) => onConnected?.(null, stream),
+      (error: Error) => onConnected?.(error, undefined as never)
     )
     return undefined
   }
@@ -114,15 +119,34 @@ export class ShmHttpAgent extends Agent {
   /** Ends every connection, and gives the shared memory back. A later request begins anew. */
   override destroy(): void {
     super.destroy()
+    for (const choice of this.#choices.values()) choice.close()
+    this.#choices.clear()
     for (const link of this.#links.values()) link.destroy()
     this.#links.clear()
   }
 
-  #linkTo({ host = 'localhost', port = 80, socketPath }: Target): Link | undefined {
+  #wayTo({ host = 'localhost', port = 80, socketPath }: Target): Way | undefined {
     if (socketPath) return undefined
     const name = host.includes(':') ? `[${host}]` : host
     const path = this.#routes.find((Number(port) === 80 ? name : `${name}:${port}`).toLowerCase())
     if (path === undefined) return undefined
+    if (!path.endsWith('/')) return { link: this.#linkBy(path), choice: undefined }
+    const choice = this.#choiceIn(path.slice(0, -1))
+    // The directory itself, where nobody listens, when it has no socket.
+    return { link: this.#linkBy(choice.any(this.#load) ?? choice.directory), choice }
+  }
+
+  #choiceIn(directory: string): SocketChoice {
+    const known = this.#choices.get(directory)
+    if (known !== undefined) return known
+    const choice = new SocketChoice(directory, (path) => this.#leave(path))
+    this.#choices.set(directory, choice)
+    return choice
+  }
+
+  readonly #load = (path: string): number => this.#links.get(path)?.connections ?? 0
+
+  #linkBy(path: string): Link {
     const known = this.#links.get(path)
     if (known !== undefined) return known
     const link = new Link(path, { memory: this.#memory })
@@ -130,6 +154,31 @@ export class ShmHttpAgent extends Agent {
     this.#streams.set(link, new Set())
     link.on('renew', (waitUntil) => waitUntil(this.#retire(link)))
     return link
+  }
+
+  /** By `link`, or by another socket to choose from when nobody listens there any more. */
+  async #connect({ link, choice }: Way, options: Target): Promise<Duplex> {
+    try {
+      const { stream } = await link.connect()
+      choice?.worked(link.path)
+      return this.#keep(link, stream, options)
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error
+      choice?.failed(link.path)
+      const other = choice?.alive(this.#load)
+      if (other !== undefined) return this.#connect({ link: this.#linkBy(other), choice }, options)
+      if (this.#failOpen) return this.#connectPast(error, options)
+      throw error
+    }
+  }
+
+  /** The socket was removed: its server ends what it has begun. */
+  async #leave(path: string): Promise<void> {
+    const link = this.#links.get(path)
+    if (link === undefined) return
+    this.#links.delete(path)
+    await this.#retire(link)
+    await link.close()
   }
 
   #keep(link: Link, stream: Duplex, { timeout }: Target): Duplex {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { Agent, Dispatcher, interceptors, MockAgent, Pool, RetryAgent, request } from 'undici'
-import { ShmAgent, shm } from '../undici/index.ts'
+import { type DispatchController, ShmAgent, shm } from '../undici/index.ts'
 import { type Dialect, startScripted, transcribe } from './scripted.ts'
 import { eventually } from './support/eventually.ts'
 import { scene } from './support/scene.ts'
@@ -259,4 +259,27 @@ test('as an interceptor it takes its routes and leaves the rest', async (t) => {
     assert.equal(await body.text(), 'ok')
   }
   assert.equal(routed.statistics().links[0]?.connections.shm, 1)
+})
+
+test('interceptors may put other raw headers in the place of those that came', async (t) => {
+  const { agent } = await setUp(t)
+  const seen: unknown[] = []
+  const options = { origin: ORIGIN, path: '/', method: 'GET' } as const
+  await new Promise<void>((resolve, reject) => {
+    agent.dispatch(options, {
+      onRequestStart() {},
+      onResponseStart(controller: DispatchController) {
+        // As decompress of undici 8 does.
+        controller.rawHeaders = ['x-other', '1']
+        seen.push(controller.rawHeaders)
+      },
+      onResponseEnd(controller: DispatchController) {
+        controller.rawTrailers = []
+        seen.push(controller.rawHeaders, controller.rawTrailers)
+        resolve()
+      },
+      onResponseError: (_controller: unknown, error: Error) => reject(error)
+    } as never)
+  })
+  assert.deepEqual(seen, [['x-other', '1'], ['x-other', '1'], []])
 })

@@ -4,6 +4,7 @@ import { type ChannelListener, subscribe, unsubscribe } from 'node:diagnostics_c
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
+import { inspect } from 'node:util'
 import { type buildConnector, Pool } from 'undici'
 import { agentFor, startScripted, transcribe } from './scripted.ts'
 import { scene } from './support/scene.ts'
@@ -39,7 +40,12 @@ function listen(t: TestContext, channel: string, listener: ChannelListener): voi
 }
 
 interface Message {
-  readonly request?: { readonly method: string; readonly path: string; completed: boolean }
+  readonly request?: {
+    readonly method: string
+    readonly path: string
+    readonly body: unknown
+    completed: boolean
+  }
   readonly response?: {
     readonly statusCode: number
     readonly statusText: string
@@ -57,7 +63,10 @@ interface Message {
 function describe(channel: string, message: Message): string {
   const { request, response, trailers, headers, chunk, error, connectParams, connector } = message
   const parts = [channel.replace('undici:', '')]
-  if (request !== undefined) parts.push(request.method, request.path, String(request.completed))
+  if (request !== undefined) {
+    const { method, path, completed, body } = request
+    parts.push(method, path, String(completed), inspect(body))
+  }
   if (response !== undefined) {
     parts.push(
       String(response.statusCode),
@@ -139,7 +148,7 @@ test('a refused connection is told', async (t) => {
   assert.deepEqual(told, [
     'client:beforeConnect h1 function',
     'client:connectError UND_ERR_SOCKET h1 function',
-    'request:error GET / false UND_ERR_SOCKET'
+    'request:error GET / false null UND_ERR_SOCKET'
   ])
 })
 

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Headers, Lease } from '../http1/index.ts'
-import type { ControllerHandler, DispatchController } from './handlers.ts'
+import type { ControllerHandler, DispatchController, RawHeaders } from './handlers.ts'
 import type { Listener, Steering } from './listener.ts'
 import { toHeaderObject, toRawHeaders } from './raw-headers.ts'
 
@@ -20,7 +20,7 @@ export class ControllerListener implements Listener {
 
   head(status: number, headers: Headers, reason: string): boolean {
     const controller = this.#controller
-    controller.headers = headers
+    controller.begin(headers)
     this.#handler.onResponseStart?.(controller, status, toHeaderObject(headers), reason)
     return true
   }
@@ -44,7 +44,7 @@ export class ControllerListener implements Listener {
 
   upgrade(status: number, headers: Headers, socket: Duplex): void {
     const controller = this.#controller
-    controller.headers = headers
+    controller.begin(headers)
     this.#handler.onRequestUpgrade?.(controller, status, toHeaderObject(headers), socket)
   }
 
@@ -65,10 +65,15 @@ export class ControllerListener implements Listener {
   }
 }
 
-/** What the handler gets; raw headers are made when somebody asks for them. */
+/**
+ * What the handler gets; raw headers are made when somebody asks for them. Interceptors put others
+ * in their place (`decompress` of undici 8).
+ */
 class Controller implements DispatchController {
   headers: Headers | undefined
   trailers: Headers | undefined
+  #rawHeaders: RawHeaders | null | undefined
+  #rawTrailers: RawHeaders | null | undefined
   /** By the handler: a request that failed by itself may be tried again. */
   aborted = false
   reason: Error | null = null
@@ -78,16 +83,32 @@ class Controller implements DispatchController {
     this.#steering = steering
   }
 
+  /** Also behind the headers of interim responses. */
+  begin(headers: Headers): void {
+    this.headers = headers
+    this.#rawHeaders = undefined
+  }
+
   get paused(): boolean {
     return this.#steering.paused
   }
 
-  get rawHeaders(): Buffer[] | null {
+  get rawHeaders(): RawHeaders | null {
+    if (this.#rawHeaders !== undefined) return this.#rawHeaders
     return this.headers === undefined ? null : toRawHeaders(this.headers)
   }
 
-  get rawTrailers(): Buffer[] | null {
+  set rawHeaders(headers: RawHeaders | null) {
+    this.#rawHeaders = headers
+  }
+
+  get rawTrailers(): RawHeaders | null {
+    if (this.#rawTrailers !== undefined) return this.#rawTrailers
     return this.trailers === undefined ? null : toRawHeaders(this.trailers)
+  }
+
+  set rawTrailers(trailers: RawHeaders | null) {
+    this.#rawTrailers = trailers
   }
 
   abort(reason: Error): void {

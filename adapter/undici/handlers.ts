@@ -14,8 +14,9 @@ export interface DispatchController {
   readonly aborted: boolean
   readonly paused: boolean
   readonly reason: Error | null
-  readonly rawHeaders: RawHeaders | null
-  readonly rawTrailers: RawHeaders | null
+  /** Written by interceptors that change what comes behind them. */
+  rawHeaders: RawHeaders | null
+  rawTrailers: RawHeaders | null
   abort(reason: Error): void
   pause(): void
   /** Does nothing unless it is paused. */

@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type buildConnector, errors } from 'undici'
 import {
   type Carrier,
   type ClientConnection,
   type Clock,
   ConnectionPool,
+  type Exchange,
   hostLine,
   type PoolOptions,
   type PoolOwner
@@ -21,6 +23,12 @@ export interface OriginOwner {
   emitOf(event: string, origin: URL, error?: Error): void
   /** As an emitter's 'error': without a listener it is thrown. */
   emitError(error: unknown): void
+  /** A connection was opened by the socket at `path`. */
+  onConnected(path: string): void
+  /** Whether another socket would take what cannot go by `path`. */
+  canPassOn(path: string): boolean
+  /** None could be opened by `path`: whether `exchange`, which waited for it, goes elsewhere. */
+  passOn(exchange: Exchange, path: string): boolean
   /** It has something to do, ... */
   remember(origin: Origin): void
   /** ... or nothing open and nothing to do. */
@@ -78,7 +86,8 @@ export class Origin implements PoolOwner, ExchangeContext {
       channels.beforeConnect.publish({ connectParams, connector })
     }
     try {
-      const carrier = carrierOf(await this.way.connect(this.url))
+      const carrier = carrierOf(await this.#connect())
+      this.#owner.onConnected(this.way.path)
       if (channels.connected.hasSubscribers) {
         channels.connected.publish({ connectParams, connector, socket: carrier.duplex })
       }
@@ -116,6 +125,10 @@ export class Origin implements PoolOwner, ExchangeContext {
     this.#owner.emitOf('connectionError', this.url, error)
   }
 
+  passOn(exchange: Exchange): boolean {
+    return this.#owner.passOn(exchange, this.way.path)
+  }
+
   onDrain(): void {
     this.#owner.emitOf('drain', this.url)
   }
@@ -128,9 +141,13 @@ export class Origin implements PoolOwner, ExchangeContext {
     this.#owner.forget(this)
   }
 
+  #connect(): Promise<Duplex> {
+    return this.way.connect(this.url, this.#owner)
+  }
+
   /** As undici's connectors are called. */
   readonly #connector = (_params: unknown, callback: buildConnector.Callback): void => {
-    this.way.connect(this.url).then(
+    this.#connect().then(
       (stream) => callback(null, stream as Socket),
       (error) => callback(error, null)
     )

@@ -1,8 +1,12 @@
+import * as undici from 'undici'
 import { type Dispatcher, errors } from 'undici'
 import { isToken } from '../http1/index.ts'
 
 /** What `dispatch` is called with; undici's types differ between its major versions. */
 export type RequestOptions = Dispatcher.DispatchOptions
+
+/** Its `request` and `stream` see to `throwOnError` themselves; later versions know it no more. */
+const IS_UNDICI_6 = !('cacheStores' in undici)
 
 const NOT_PATH = /[^\u0021-\u00ff]/
 
@@ -37,10 +41,8 @@ export function checkRequestOptions(options: RequestOptions): void {
       throw new errors.InvalidArgumentError('invalid expectContinue')
     }
   }
-  if (throwOnError) {
-    throw new errors.InvalidArgumentError(
-      'throwOnError is not supported, use the responseError interceptor'
-    )
+  if (throwOnError !== undefined && throwOnError !== null && !IS_UNDICI_6) {
+    throw new errors.InvalidArgumentError('invalid throwOnError')
   }
   if (maxRedirections) {
     throw new errors.InvalidArgumentError(

@@ -32,8 +32,6 @@ export class AgentRequest {
   readonly path: string
   /** Flat: name, value. Without what frames and routes the request. */
   readonly headers: string[] = []
-  /** As given. */
-  readonly body: unknown
   readonly idempotent: boolean
   readonly upgrade: string | undefined
   readonly headersTimeout: number
@@ -53,6 +51,8 @@ export class AgentRequest {
   aborted = false
   /** @internal */
   readonly content: RequestBody
+  /** As given. */
+  readonly #body: unknown
 
   /** @throws {errors.InvalidArgumentError} of undici, before anything is sent */
   constructor(
@@ -65,7 +65,7 @@ export class AgentRequest {
     this.origin = origin
     this.method = options.method
     this.path = options.query ? appendQuery(options.path, options.query) : options.path
-    this.body = options.body ?? null
+    this.#body = options.body
     this.idempotent = options.idempotent ?? (this.method === 'GET' || this.method === 'HEAD')
     this.upgrade = options.upgrade ? String(options.upgrade) : undefined
     this.headersTimeout = options.headersTimeout ?? headersTimeout
@@ -82,6 +82,17 @@ export class AgentRequest {
     // Servers may take such a body for the next request.
     this.resetByBody = !EXPECTS_BODY.has(this.method) && options.reset !== false
     if (this.resetByBody && content.length !== 0 && content.length !== undefined) this.reset = true
+  }
+
+  /** As given, but bytes where it is text or a view of bytes; null without a body. */
+  get body(): unknown {
+    const { content, source, length } = this.content
+    if (length === 0 && source === undefined) return null
+    return content === undefined
+      ? this.#body
+      : typeof content === 'string'
+        ? Buffer.from(content)
+        : content
   }
 
   /** Says that it has a body, even when that is empty. */

@@ -15,25 +15,42 @@ const MAX_ATTEMPTS = 3
 
 /** How connections to a socket's origins are opened: by its link, or past it when it may. */
 export class Way {
+  readonly path: string
   readonly link: Link
   readonly #direct: ReturnType<typeof buildConnector> | undefined
   /** Connections made past the proxy because nobody listened on its socket. */
   failedOpen = 0
+  readonly #problem: () => string | undefined
 
-  constructor(path: string, session: ConnectOptions, failOpen: boolean) {
+  /** @param problem why nobody can listen there, in better words than the system's */
+  constructor(
+    path: string,
+    session: ConnectOptions,
+    failOpen: boolean,
+    problem: () => string | undefined
+  ) {
+    this.path = path
+    this.#problem = problem
     this.link = new Link(path, session)
     this.#direct = failOpen ? buildConnector({}) : undefined
   }
 
-  /** @throws errors of undici */
-  async connect(origin: URL): Promise<Duplex> {
+  /**
+   * @param others sockets that might serve it as well: then nothing is done without a proxy
+   * @throws errors of undici
+   */
+  async connect(origin: URL, others: { canPassOn(path: string): boolean }): Promise<Duplex> {
     for (let attempt = 1; ; attempt++) {
       try {
         const { stream } = await this.link.connect()
         return stream
       } catch (error) {
-        if (error instanceof UnreachableError && this.#direct !== undefined) {
-          return this.#failOpen(origin, error)
+        if (error instanceof UnreachableError) {
+          const problem = this.#problem()
+          if (problem !== undefined) error.message = problem
+          if (this.#direct !== undefined && !others.canPassOn(this.path)) {
+            return this.#failOpen(origin, error)
+          }
         }
         if (isClosed(error) && attempt < MAX_ATTEMPTS) continue
         throw translateError(error as Error)

@@ -25,6 +25,8 @@ export interface PoolOwner {
   onConnected(connection: ClientConnection): void
   onDisconnected(connection: ClientConnection, error: Error | undefined): void
   onConnectFailed(error: Error): void
+  /** The way to another connection failed: whether somebody else has taken `exchange`. */
+  passOn(exchange: Exchange): boolean
   /** Exchanges are taken at once again, after `submit` returned false. */
   onDrain(): void
   /** It has something to do, and had nothing. */
@@ -68,14 +70,18 @@ export class ConnectionPool implements ConnectionOwner, Watched {
     return this.#queue.length
   }
 
+  /** Exchanges under way, and those that wait. */
+  get load(): number {
+    return this.#connections.size - this.#idle.length + this.#queue.length
+  }
+
   get #empty(): boolean {
     return this.#connections.size + this.#connecting + this.#queue.length === 0
   }
 
   /** Another exchange would have to wait for one of those under way. */
   get #full(): boolean {
-    const busy = this.#connections.size - this.#idle.length
-    return busy + this.#queue.length >= this.#options.maxConnections
+    return this.load >= this.#options.maxConnections
   }
 
   /**
@@ -263,7 +269,8 @@ export class ConnectionPool implements ConnectionOwner, Watched {
     this.#connecting--
     this.#owner.onConnectFailed(error)
     // One each: connections are opened one for each that waits.
-    this.#next()?.onFailure(error)
+    const exchange = this.#next()
+    if (exchange !== undefined && !this.#owner.passOn(exchange)) exchange.onFailure(error)
     this.#connect()
     this.#settle()
   }

@@ -17,7 +17,9 @@ const METHODS: ReadonlySet<string> = new Set([
   'DELETE',
   'PATCH',
   'HEAD',
-  'OPTIONS'
+  'OPTIONS',
+  // With a path it is nonsense, but nothing else: undici leaves it to the server.
+  'CONNECT'
 ])
 
 /**

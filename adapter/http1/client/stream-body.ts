@@ -20,6 +20,9 @@ export class StreamBody implements BodySource {
   constructor(stream: Readable) {
     this.#stream = stream
     stream.on('error', this.#onError)
+    const { _readableState: state } = stream as { _readableState?: { autoDestroy?: boolean } }
+    // One that does not destroy itself at its end would keep what it has open.
+    if (state?.autoDestroy !== true) stream.on('end', () => stream.destroy?.())
   }
 
   get length(): number | undefined {
