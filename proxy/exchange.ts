@@ -183,7 +183,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   }
 
   responseFlush(): void {
-    if (this.#downstream.out.flush()) this.#connection?.wire.pause()
+    if (this.#downstream.out.flushSoon()) this.#connection?.wire.pause()
   }
 
   responseEnd(connection: UpstreamConnection, trailers: Headers): void {

@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { CHUNK_END, chunkHeader } from '../../adapter/http1/codec.ts'
 import type { Lease } from '../../adapter/shmipc/index.ts'
 import type { Wire } from './wire.ts'
@@ -17,6 +18,8 @@ export class Outgoing {
   #body: Buffer | undefined
   #lease: Lease | undefined
   #after = ''
+  /** {@link flushSoon} will be done. */
+  #soon = false
 
   constructor(wire: Wire) {
     this.#wire = wire
@@ -64,6 +67,25 @@ export class Outgoing {
     return this.#wire.blocked
   }
 
+  /**
+   * {@link flush} before the event loop's turn ends: text alone waits for what else the turn brings,
+   * as a head does for its body, which comes right behind it in one of its own.
+   */
+  flushSoon(): boolean {
+    if (this.#body !== undefined) return this.flush()
+    if (this.#before !== '' && !this.#soon) {
+      this.#soon = true
+      process.nextTick(flushLate, this)
+    }
+    return this.#wire.blocked
+  }
+
+  /** @internal */
+  flushLate(): void {
+    this.#soon = false
+    this.flush()
+  }
+
   /** Forgets what was added: the wire is gone. */
   discard(): void {
     this.#lease?.release()
@@ -84,4 +106,9 @@ export class Outgoing {
     this.#lease = undefined
     this.#after = ''
   }
+}
+
+// Not a closure: one of each would be made for many responses.
+function flushLate(outgoing: Outgoing): void {
+  outgoing.flushLate()
 }
