@@ -33,20 +33,22 @@ export interface ProxyChoices {
   /** Of each endpoint's shared region; the default when left out. */
   readonly memory?: string
   readonly accessLog?: boolean
+  /** Address of its listener; default a port of its own. */
+  readonly listen?: string
 }
 
 export async function startProxy(
   workspace: Workspace,
   name: string,
   upstreams: readonly string[],
-  { memory, accessLog = false }: ProxyChoices = {}
+  { memory, accessLog = false, listen = 'http://127.0.0.1:0' }: ProxyChoices = {}
 ): Promise<RunningProxy> {
   const admin = workspace.path(`${name}-admin.sock`)
   const config: ConfigDocument = {
     version: 1,
     admin: `unix://${admin}`,
     accessLog,
-    listeners: [{ name: 'inbound', address: 'http://127.0.0.1:0', routes: [{ cluster: 'app' }] }],
+    listeners: [{ name: 'inbound', address: listen, routes: [{ cluster: 'app' }] }],
     clusters: [
       {
         name: 'app',

@@ -7,6 +7,13 @@ import { findProgram } from '../demo/requirements.ts'
 import { type RunningProxy, startProxy } from '../demo/servers.ts'
 import type { Workspace } from '../demo/workspace.ts'
 import type { AppMode } from './app.ts'
+import {
+  appModeOf,
+  isOutbound,
+  type OutboundChain,
+  startOutboundClient,
+  startOutboundProxy
+} from './outbound.ts'
 import { CHAINS, type Chain } from './plan.ts'
 
 /** A chain that runs, with an app of its own: nothing one chain leaves behind is measured with another. */
@@ -16,7 +23,10 @@ export interface RunningChain {
   readonly origin: string
   /** Set instead of a host and port that count: HTTP on this Unix socket. */
   readonly socketPath: string | undefined
+  /** The service beside the sidecar: who answers, or on the way out who asks. */
   readonly app: Child
+  /** On the way out that one drives itself. */
+  readonly outbound: boolean
   readonly proxy: Child | undefined
   /** Of a proxy of ours. */
   readonly shmesh: RunningProxy | undefined
@@ -27,7 +37,9 @@ const PROGRAMS: Readonly<Partial<Record<Chain, string>>> = {
   nginx: 'nginx',
   'nginx-tuned': 'nginx',
   haproxy: 'haproxy',
-  'haproxy-tuned': 'haproxy'
+  'haproxy-tuned': 'haproxy',
+  'outbound-nginx-tuned': 'nginx',
+  'outbound-haproxy-tuned': 'haproxy'
 }
 /** Where Debian puts servers; not on the path of ordinary users. */
 const SERVER_DIRECTORY = '/usr/sbin'
@@ -41,7 +53,7 @@ export function availableChains(shm: boolean): Chain[] {
   return CHAINS.filter((chain) => {
     const program = PROGRAMS[chain]
     if (program !== undefined) return programFile(program) !== undefined
-    return shm || !chain.startsWith('shmesh-shm')
+    return shm || !/shmesh-shm/.test(chain)
   })
 }
 
@@ -56,12 +68,13 @@ export function missingPrograms(): string[] {
 }
 
 export async function startChain(workspace: Workspace, chain: Chain): Promise<RunningChain> {
+  if (isOutbound(chain)) return startOutbound(workspace, chain)
   const mode: AppMode = chain === 'tcp' ? 'tcp' : chain.startsWith('shmesh') ? 'shmesh' : 'unix'
   const path = workspace.path(`${chain}.sock`)
   const script = new URL('./app.js', import.meta.url).href
   const app = workspace.start(`the app of ${chain}`, script, [mode, path])
   const port = await receivePort(app)
-  const running = { chain, app, proxy: undefined, shmesh: undefined, socketPath: undefined }
+  const running = { ...NO_PROXY, chain, app, outbound: false }
   if (chain === 'tcp') return { ...running, origin: originOf(port) }
   if (chain === 'unix') return { ...running, origin: 'http://127.0.0.1', socketPath: path }
   if (chain === 'http-proxy') {
@@ -76,19 +89,42 @@ export async function startChain(workspace: Workspace, chain: Chain): Promise<Ru
   return { ...running, proxy: shmesh.child, shmesh, origin: shmesh.origin }
 }
 
+const NO_PROXY = { proxy: undefined, shmesh: undefined, socketPath: undefined } as const
+
+async function startOutbound(workspace: Workspace, chain: OutboundChain): Promise<RunningChain> {
+  const path = workspace.path(`${chain}.sock`)
+  const script = new URL('./app.js', import.meta.url).href
+  const server = workspace.start(`the app of ${chain}`, script, [appModeOf(chain), path])
+  const port = await receivePort(server)
+  const { proxy, shmesh, origin } =
+    chain === 'outbound-tcp'
+      ? { ...NO_PROXY, origin: originOf(port) }
+      : await startOutboundPeer(workspace, chain, path)
+  const app = startOutboundClient(workspace, chain, origin)
+  return { ...NO_PROXY, chain, app, proxy, shmesh, origin, outbound: true }
+}
+
+async function startOutboundPeer(workspace: Workspace, chain: OutboundChain, path: string) {
+  if (PROGRAMS[chain] !== undefined) {
+    return { ...(await startPeer(workspace, chain, path)), shmesh: undefined }
+  }
+  const shmesh = await startOutboundProxy(workspace, chain, path)
+  return { proxy: shmesh.child, shmesh, origin: shmesh.origin }
+}
+
 async function startPeer(
   workspace: Workspace,
   chain: Chain,
   app: string
 ): Promise<{ proxy: Child; origin: string }> {
   const program = PROGRAMS[chain]!
-  const file = `${chain}.${program === 'nginx' ? 'conf' : 'cfg'}`
+  const file = `${chain.replace('outbound-', '')}.${program === 'nginx' ? 'conf' : 'cfg'}`
   const directory = workspace.makeDirectory(chain)
   const port = await freePort()
   const values: Record<string, string> = { directory, app, port: String(port) }
   const template = readFileSync(fileURLToPath(new URL(file, CONFIGURATIONS)), 'utf8')
   const text = template.replaceAll(/\{(directory|app|port)\}/g, (_, name) => values[name]!)
-  const configuration = workspace.write(file, text)
+  const configuration = workspace.write(`${chain}.conf`, text)
   const args =
     program === 'nginx'
       ? ['-p', directory, '-e', 'stderr', '-c', configuration]

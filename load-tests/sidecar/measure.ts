@@ -92,8 +92,8 @@ export class Bench {
   /** Of sessions that have carried nothing but a small request: shared memory that takes memory. */
   async idleSessions(): Promise<number[]> {
     const found: number[] = []
-    for (const { shmesh, origin } of this.#chains.values()) {
-      if (shmesh === undefined) continue
+    for (const { shmesh, origin, outbound } of this.#chains.values()) {
+      if (shmesh === undefined || outbound) continue
       await (await fetch(`${origin}/buffer/64/0`)).arrayBuffer()
       const { residentBytes } = await sessionCounters(shmesh)
       if (residentBytes !== undefined) found.push(residentBytes)
@@ -115,14 +115,16 @@ export class Bench {
     for (const { cell, contender } of once) {
       progress.update(`warming up: ${cellTitle(cell)}  ${contenderTitle(contender)}`)
       const load = this.#load({ ...cell, connections: 16 }, contender, durationMs)
-      const { refused, mismatches } = await drive(
-        this.#driver,
-        { ...load, compare: 'bytes' },
-        ignore
-      )
-      errors += refused + mismatches
+      errors += await this.#compare(contender, { ...load, compare: 'bytes' })
     }
     return errors
+  }
+
+  async #compare({ chain }: Contender, load: Load): Promise<number> {
+    const { outbound, app } = this.#chains.get(chain)!
+    if (outbound) return (await play(app, load)).errors
+    const { refused, mismatches } = await drive(this.#driver, load, ignore)
+    return refused + mismatches
   }
 
   async measure(cell: Cell, plan: Plan, onRound: (text: string) => void): Promise<Measurement[]> {
@@ -167,7 +169,9 @@ export class Bench {
   async #drive(cell: Cell, contender: Contender, durationMs: number): Promise<DriveResult> {
     const { scenario } = cell
     const load = this.#load(cell, contender, durationMs)
-    if (scenario !== undefined) return this.#play({ ...load, scenario })
+    if (scenario !== undefined) return play(this.#scenarioDriver, scenarioLoad(load, scenario))
+    const { outbound, app } = this.#chains.get(contender.chain)!
+    if (outbound) return play(app, load)
     if (cell.driver === 'wrk') return driveWithWrk(load)
     const result = await drive(this.#driver, load, ignore)
     const latencies = result.latenciesMs.toSorted()
@@ -179,15 +183,6 @@ export class Bench {
       p999Ms: percentile(latencies, 0.999),
       errors: failuresOf(result)
     }
-  }
-
-  async #play({ scenario, origin, socketPath, durationMs }: Load & { scenario: Scenario }) {
-    const result = this.#scenarioDriver.receive(
-      (message) => (message as { result?: DriveResult }).result
-    )
-    const load: ScenarioLoad = { scenario, origin, socketPath, durationMs }
-    this.#scenarioDriver.send(load)
-    return result
   }
 
   async #round(cell: Cell, contender: Contender, durationMs: number): Promise<Round> {
@@ -215,7 +210,7 @@ export class Bench {
       appSystem,
       cpu: proxyUser + proxySystem + appUser + appSystem,
       driverCpu:
-        cell.driver === 'wrk' || cell.scenario !== undefined
+        cell.driver === 'wrk' || cell.scenario !== undefined || cell.outbound
           ? undefined
           : per(({ driverMicroseconds }) => driverMicroseconds),
       switches: per(
@@ -254,6 +249,17 @@ function subtract(
   return Object.fromEntries(
     Object.entries(after).map(([label, count]) => [label, count - (before[label] ?? 0)])
   )
+}
+
+function scenarioLoad({ origin, socketPath, durationMs }: Load, scenario: Scenario): ScenarioLoad {
+  return { scenario, origin, socketPath, durationMs }
+}
+
+/** A process that drives itself. */
+function play(driver: Child, load: Load | ScenarioLoad): Promise<DriveResult> {
+  const result = driver.receive((message) => (message as { result?: DriveResult }).result)
+  driver.send(load)
+  return result
 }
 
 function ignore(): void {}

@@ -1,8 +1,9 @@
 /** What is measured: contenders side by side, cell by cell. */
 import type { Method } from '../demo/cells.ts'
+import { isOutbound, OUTBOUND_BYTES, OUTBOUND_TITLES } from './outbound.ts'
 import { LANES, SCENARIO_TITLES, SCENARIOS, type Scenario } from './scenarios.ts'
 
-/** The ways from the client to the app. */
+/** The ways from the client to the app, and from the app to others. */
 export const CHAINS = [
   'tcp',
   'unix',
@@ -13,7 +14,13 @@ export const CHAINS = [
   'http-proxy',
   'shmesh-unix',
   'shmesh-shm',
-  'shmesh-shm-log'
+  'shmesh-shm-log',
+  'outbound-tcp',
+  'outbound-nginx-tuned',
+  'outbound-haproxy-tuned',
+  'outbound-shmesh-tcp',
+  'outbound-shmesh-unix',
+  'outbound-shmesh-shm'
 ] as const
 export type Chain = (typeof CHAINS)[number]
 
@@ -27,7 +34,8 @@ export const CHAIN_TITLES: Readonly<Record<Chain, string>> = {
   'http-proxy': '@fastify/http-proxy, Unix socket',
   'shmesh-unix': 'shmesh, Unix socket',
   'shmesh-shm': 'shmesh, shared memory',
-  'shmesh-shm-log': 'shmesh, shared memory, access log'
+  'shmesh-shm-log': 'shmesh, shared memory, access log',
+  ...OUTBOUND_TITLES
 }
 
 /** Stock and tuned: whichever costs less in a cell is the one to beat. */
@@ -58,6 +66,8 @@ export interface Cell {
   readonly driver: Driver
   /** Instead of requests of one method and size. */
   readonly scenario?: Scenario
+  /** The app asks, through its sidecar. */
+  readonly outbound?: true
   /** They take turns, round by round. */
   readonly contenders: readonly Contender[]
 }
@@ -110,7 +120,8 @@ const WRK_CHAINS: readonly Chain[] = ['tcp', ...PEERS, 'shmesh-shm']
 
 /** @param available chains this machine can run */
 export function planOf(extent: Extent, available: readonly Chain[], wrk: boolean): Plan {
-  const chains = available.filter((chain) => extent !== 'quick' || QUICK_CHAINS.includes(chain))
+  const wanted = available.filter((chain) => extent !== 'quick' || QUICK_CHAINS.includes(chain))
+  const chains = wanted.filter((chain) => !isOutbound(chain))
   const cells = METHODS.flatMap((method) => [
     ...Object.entries(MATRIX[extent]).flatMap(([connections, sizes]) =>
       sizes.map((bytes) => ({
@@ -129,6 +140,14 @@ export function planOf(extent: Extent, available: readonly Chain[], wrk: boolean
       contenders: chains
         .filter((chain) => WRK_CHAINS.includes(chain))
         .map((chain) => ({ chain, kind: USUAL_KIND[method] }))
+    })),
+    ...(extent === 'quick' ? [] : OUTBOUND_BYTES).map((bytes) => ({
+      method,
+      bytes,
+      connections: 16,
+      driver: 'autocannon' as const,
+      outbound: true as const,
+      contenders: wanted.filter(isOutbound).map((chain) => ({ chain, kind: USUAL_KIND[method] }))
     }))
   ])
   const scenarios = extent === 'quick' ? [] : SCENARIOS.map((one) => scenarioCell(one, chains))
@@ -141,10 +160,10 @@ export function chainsOf({ cells }: Plan): Chain[] {
 }
 
 export function cellTitle(cell: Omit<Cell, 'contenders'>): string {
-  const { method, bytes, connections, driver, scenario } = cell
+  const { method, bytes, connections, driver, scenario, outbound = false } = cell
   if (scenario !== undefined) return `${SCENARIO_TITLES[scenario]} x ${connections}`
   const by = driver === 'wrk' ? ', wrk' : ''
-  return `${method} ${formatBytes(bytes)} x ${connections}${by}`
+  return `${outbound ? 'outbound ' : ''}${method} ${formatBytes(bytes)} x ${connections}${by}`
 }
 
 export function contenderTitle({ chain, kind }: Contender): string {

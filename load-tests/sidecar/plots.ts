@@ -39,7 +39,8 @@ function seriesOf(
       one.method === method &&
       one.connections === CONNECTIONS &&
       one.driver === 'autocannon' &&
-      one.scenario === undefined
+      one.scenario === undefined &&
+      one.outbound === undefined
   )
   const contenders = new Map<string, Contender>()
   for (const one of chosen) contenders.set(contenderTitle(one), one)
