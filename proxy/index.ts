@@ -5,5 +5,11 @@ export { loadConfig, parseConfig, resolveConfig } from './config/load.ts'
 export { ConfigError } from './config/problem.ts'
 export { configSchema } from './config/schema.ts'
 export type { ProxyConfig } from './config/types.ts'
-export { type BoundAddress, createProxy, type MeshProxy, type ProxyLogs } from './proxy.ts'
+export {
+  type BoundAddress,
+  createProxy,
+  type MeshProxy,
+  type ProxyLogs,
+  type SharedMemoryReport
+} from './proxy.ts'
 export type { ProxyStatistics } from './statistics.ts'

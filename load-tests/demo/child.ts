@@ -109,7 +109,7 @@ export class Child {
     return !killed
   }
 
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGHUP'): void {
     if (this.running) this.#process.kill(name)
   }
 
