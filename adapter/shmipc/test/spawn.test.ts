@@ -48,7 +48,7 @@ test('processes started while a server shakes hands are born without its descrip
   await server.call('listen', { path: stage.path })
   stage.defer(() => server.call('closeListeners'))
   let over = false
-  const spawned = server.call('spawnMany', 40).finally(() => {
+  const spawned = server.call('spawnMany', 12).finally(() => {
     over = true
   })
   while (!over) {
@@ -65,7 +65,7 @@ test('processes started while a client shakes hands are born without its descrip
   stage.defer(() => listener.close())
   const client = await startPeer(stage)
   let over = false
-  const spawned = client.call('spawnMany', 40).finally(() => {
+  const spawned = client.call('spawnMany', 12).finally(() => {
     over = true
   })
   while (!over) {
