@@ -102,6 +102,26 @@ test('a message of the streams example goes and comes back', async (t) => {
   assert.deepEqual(await server.exit, [0, null], server.output)
 })
 
+test('what an encoder writes into the memory of the client arrives exact', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'shmesh-test-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const server = new Run(t, directory, [join(ROOT, 'examples/encoders/server.js')])
+  await server.printed('serving shm://')
+  const client = new Run(t, directory, [join(ROOT, 'examples/encoders/client.js')])
+
+  assert.deepEqual(await client.exit, [0, null], client.output)
+  for (const line of [
+    'roof: 10 readings in 87 bytes, last 20.009',
+    'roof: 30000 readings in 240009 bytes',
+    'roof: 200000 readings in 1600009 bytes, last 219.999'
+  ]) {
+    assert.ok(client.output.includes(line), client.output)
+  }
+  server.process.kill('SIGTERM')
+  assert.deepEqual(await server.exit, [0, null], server.output)
+  assert.deepEqual(readdirSync(directory), [])
+})
+
 test('the README shows the examples as they are', () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
