@@ -84,6 +84,8 @@ export interface NativeSession {
   releaseAll(slices: Uint32Array, count: number): void
   /** Drains the ring now. */
   poll(): void
+  /** Wakes the peer for what was published in this turn, now and not at its end. */
+  wakePeer(): void
   /**
    * Whether bytes copied from `memory` until now were the peer's. False when it has truncated
    * memory that is not sealed; `onCorrupt` is called then.

@@ -15,6 +15,11 @@ import {
 export interface ControlHandler {
   /** Called before any message of types 2 and 3: what the ring holds was sent earlier. */
   beforeMessage(): void
+  /**
+   * Something but a wake-up is about to be sent. A plain shmipc peer takes messages as they come, so
+   * the wake-up for what is in the ring must be in front of it.
+   */
+  beforeSending(): void
   onPolling(): void
   onStreamClose(streamId: number): void
   onHotRestart(epoch: bigint): void
@@ -65,14 +70,17 @@ export class ControlChannel {
   }
 
   sendStreamClose(streamId: number): void {
+    this.#handler.beforeSending()
     this.#socket.write(streamClose(streamId))
   }
 
   sendHotRestart(epoch: bigint): void {
+    this.#handler.beforeSending()
     this.#socket.write(hotRestart(ControlType.hotRestart, epoch))
   }
 
   sendHotRestartAck(epoch: bigint): void {
+    this.#handler.beforeSending()
     this.#socket.write(hotRestart(ControlType.hotRestartAck, epoch))
   }
 
@@ -99,6 +107,7 @@ export class ControlChannel {
     data: Buffer | undefined,
     written?: (error?: Error | null) => void
   ): void {
+    this.#handler.beforeSending()
     const prefix = fallbackPrefix(streamId, status, data?.length ?? 0)
     if (data === undefined || data.length === 0) {
       this.#socket.write(prefix, written)

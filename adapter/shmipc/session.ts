@@ -139,6 +139,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.#controlFd = native.takeControl()
     this.#control = new ControlChannel(this.#controlFd, {
       beforeMessage: () => native.poll(),
+      beforeSending: () => native.wakePeer(),
       onPolling: () => native.poll(),
       onStreamClose: (id) => this.#endChannel(id, Status.close),
       onHotRestart: (epoch) => this.#onLeave(epoch),

@@ -43,6 +43,12 @@ Napi::Value SessionObject::Poll(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// What was published in this turn is announced now: something is about to go by the control socket.
+Napi::Value SessionObject::WakePeer(const Napi::CallbackInfo& info) {
+  if (session_) Flush();
+  return info.Env().Undefined();
+}
+
 int SessionObject::ListenForWakeUps() {
   const int fd = session_->parts().wake_us.get();
   if (fd < 0) return 0;

@@ -20,6 +20,7 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                       InstanceMethod<&SessionObject::Memory>("memory"),
                       InstanceMethod<&SessionObject::Describe>("describe"),
                       InstanceMethod<&SessionObject::Poll>("poll"),
+                      InstanceMethod<&SessionObject::WakePeer>("wakePeer"),
                       InstanceMethod<&SessionObject::Intact>("intact"),
                       InstanceMethod<&SessionObject::Holders>("holders"),
                       InstanceMethod<&SessionObject::Statistics>("statistics"),

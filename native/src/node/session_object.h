@@ -39,6 +39,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value UnreadControl(const Napi::CallbackInfo& info);
   Napi::Value UnsentControl(const Napi::CallbackInfo& info);
   Napi::Value Poll(const Napi::CallbackInfo& info);
+  Napi::Value WakePeer(const Napi::CallbackInfo& info);
   Napi::Value Intact(const Napi::CallbackInfo& info);
   Napi::Value Holders(const Napi::CallbackInfo& info);
   Napi::Value Statistics(const Napi::CallbackInfo& info);
