@@ -1,17 +1,19 @@
 /**
- * Builds the Go programs that the interop tests speak with, where Go and its modules can be had, and
- * runs those tests. Arguments choose among them, as with test:node.
+ * Builds the programs in Go and Rust that the interop tests speak with, where a compiler and what
+ * they need can be had, and runs those tests. Arguments choose among them, as with test:node.
  *
  * `SHMESH_GO_REPLACE=DIR` builds with a checkout of shmipc-go instead of the released module.
- * `--build` only builds.
+ * `CARGO_TARGET_DIR` is where cargo keeps what it has compiled; by default below the directory for
+ * temporary files. `--build` only builds.
  */
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { capture, ROOT, seconds, which } from './tools.mjs'
 
 const BUILD = join(ROOT, 'adapter/test/interop/build')
+const RUST_PEER = join(ROOT, 'adapter/test/interop/rust')
 const GO_PROGRAMS = [
   { name: 'go-peer', module: 'adapter/test/interop/go', package: '.' },
   { name: 'go-service', module: 'examples/go-service', package: './service' },
@@ -42,6 +44,26 @@ function buildGo() {
   }
 }
 
+/** Returns why there is none, or undefined. */
+function buildRust() {
+  if (which('cargo') === undefined) return 'there is no cargo command'
+  const target = process.env.CARGO_TARGET_DIR ?? join(tmpdir(), `shmesh-cargo-${userInfo().uid}`)
+  const { ok, output } = capture('cargo', ['build', '--locked'], {
+    cwd: RUST_PEER,
+    env: { ...process.env, CARGO_TARGET_DIR: target }
+  })
+  if (!ok) return `cargo build failed: ${lastLines(output)}`
+  copyFileSync(join(target, 'debug/rust-peer'), join(BUILD, 'rust-peer'))
+  return undefined
+}
+
+function report(language, build) {
+  const start = Date.now()
+  const reason = build()
+  const built = reason === undefined ? `built in ${seconds(start)}` : `skipped: ${reason}`
+  console.log(`peers in ${language}: ${built}`)
+}
+
 /** A go.mod of its own beside the committed one, which stays as it is. */
 function replaceFlags(directory, modfile) {
   const checkout = process.env.SHMESH_GO_REPLACE
@@ -58,11 +80,8 @@ function lastLines(output) {
 }
 
 prepare()
-const start = Date.now()
-const reason = buildGo()
-console.log(
-  `peers in Go: ${reason === undefined ? `built in ${seconds(start)}` : `skipped: ${reason}`}`
-)
+report('Go', buildGo)
+report('Rust', buildRust)
 const wanted = process.argv.slice(2)
 if (!wanted.includes('--build')) {
   const tests = wanted.length > 0 ? wanted.map((part) => `interop/${part}`) : ['test/interop/']

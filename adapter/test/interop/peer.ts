@@ -1,4 +1,4 @@
-/** Go programs at the other end, told what to do line by line. */
+/** Foreign programs at the other end, told what to do line by line. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -34,7 +34,13 @@ const BUILD = new URL('../../../../adapter/test/interop/build/', import.meta.url
 /** Where a peer answers. */
 const ANSWERS_FD = 3
 
-export type Program = 'go-peer' | 'go-service' | 'go-proxy'
+export type Program = 'go-peer' | 'go-service' | 'go-proxy' | 'rust-peer'
+
+/** Libraries that can be at the other end, and the programs that use them. */
+export const PEERS = [
+  { library: 'shmipc-go', program: 'go-peer' },
+  { library: 'shmipc-rs', program: 'rust-peer' }
+] as const
 
 /** The program's path, or undefined after the test was skipped for want of it. */
 export function program(t: TestContext, name: Program): string | undefined {
@@ -128,7 +134,7 @@ export async function startForeign(
 let servers = 0
 
 /** Serves until the test ends; returns the port, 0 of a path. */
-export async function serveGo(scene: Scene, peer: ForeignPeer, args: object): Promise<number> {
+export async function serveForeign(scene: Scene, peer: ForeignPeer, args: object): Promise<number> {
   const name = `server ${++servers}`
   const port: number = await peer.call('serve', { name, ...args })
   scene.defer(() => (peer.running ? peer.call('stop', { name }).catch(() => undefined) : undefined))

@@ -9,16 +9,24 @@ namespace shm::layout {
 
 // Queue region: two rings, client -> server first, each a header and `capacity` elements.
 constexpr std::size_t kRingHeaderBytes = 24;
-constexpr std::size_t kRingCapacity = 0;  // u32, elements
+// Both ends follow the processor they were built for; nothing on the wire tells which.
+struct RingOffsets {
+  std::size_t capacity;  // u32, elements
+  std::size_t working;   // u32: 0 while the consumer sleeps
+  std::size_t head;      // i64: next to read; written by the consumer
+  std::size_t tail;      // i64: next to write; written by the producer
+};
+constexpr RingOffsets kRingOfX64{.capacity = 0, .working = 20, .head = 4, .tail = 12};
+constexpr RingOffsets kRingOfArm{.capacity = 0, .working = 4, .head = 8, .tail = 16};
 #if defined(__aarch64__) || defined(__arm__)
-constexpr std::size_t kRingWorking = 4;  // u32: 0 while the consumer sleeps
-constexpr std::size_t kRingHead = 8;     // i64: next to read; written by the consumer
-constexpr std::size_t kRingTail = 16;    // i64: next to write; written by the producer
+constexpr RingOffsets kRing = kRingOfArm;
 #else
-constexpr std::size_t kRingHead = 4;
-constexpr std::size_t kRingTail = 12;
-constexpr std::size_t kRingWorking = 20;
+constexpr RingOffsets kRing = kRingOfX64;
 #endif
+constexpr std::size_t kRingCapacity = kRing.capacity;
+constexpr std::size_t kRingWorking = kRing.working;
+constexpr std::size_t kRingHead = kRing.head;
+constexpr std::size_t kRingTail = kRing.tail;
 // Another value than 0 and 1 only between two shmesh ends: awake, and waiting for events.
 constexpr std::uint32_t kRingLooking = 2;
 constexpr std::size_t kElementBytes = 12;
