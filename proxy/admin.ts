@@ -5,9 +5,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
+import type { Logger } from 'pino'
 import { type ClaimedPath, claimPath } from '../adapter/shmipc/index.ts'
 import type { Address } from './config/address.ts'
-import type { Logger } from './log.ts'
 import type { MeshProxy } from './proxy.ts'
 import { hostOf } from './routes.ts'
 

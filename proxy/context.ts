@@ -1,7 +1,7 @@
+import type { Logger } from 'pino'
 import type { AccessLog } from './access-log/access-log.ts'
 import type { Counters } from './counters.ts'
 import type { Deadlines } from './deadlines.ts'
-import type { Logger } from './log.ts'
 import type { Tracing } from './tracing/span.ts'
 
 /** What every part of one proxy shares. */

@@ -1,6 +1,6 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
 import sonicBoom from 'sonic-boom'
 import type { LineSink } from '../access-log/access-log.ts'
-import { createLogger } from '../log.ts'
 import type { ProxyLogs } from '../proxy.ts'
 
 /** Lines gathered before a write, in characters. */
@@ -23,7 +23,7 @@ export interface CliLogs extends ProxyLogs {
 export function createLogs(file: string | undefined): CliLogs {
   if (process.stdout.isTTY) {
     const human = humanStream()
-    const log = createLogger((line) => human.write(line))
+    const log = pino({ base: null }, human)
     if (file === undefined) {
       return { log, accessLog: human, reopen: () => undefined, flush: () => undefined }
     }
@@ -32,7 +32,7 @@ export function createLogs(file: string | undefined): CliLogs {
   }
   // One writer, so that lines of both logs never mix.
   const stdout = new BatchedLines(1)
-  const log = createLogger((line) => stdout.writeNow(line))
+  const log: Logger = pino({ base: null }, { write: (line) => stdout.writeNow(line) })
   if (file === undefined) {
     return { log, accessLog: stdout, reopen: () => undefined, flush: () => stdout.flush() }
   }
@@ -124,7 +124,7 @@ class BatchedLines implements LineSink {
   }
 }
 
-function humanStream(): LineSink {
+function humanStream(): DestinationStream & LineSink {
   return {
     write(line: string): void {
       if (!line.startsWith('{')) {

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import { parseAddress } from '../config/address.ts'
 import {
   configSchema,
@@ -7,7 +8,6 @@ import {
   type ProxyConfig,
   resolveConfig
 } from '../index.ts'
-import type { Logger } from '../log.ts'
 import { ConfigWatch } from './config-watch.ts'
 import { createLogs } from './log.ts'
 import { type OptionTable, type OptionValues, readOptions } from './options.ts'

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { after, type TestContext } from 'node:test'
+import { pino } from 'pino'
 import { eventually } from '../../adapter/test/support/eventually.ts'
 import { createProxy, type MeshProxy, type ProxyStatistics, resolveConfig } from '../index.ts'
-import { createLogger } from '../log.ts'
 
 export interface Harness {
   readonly proxy: MeshProxy
@@ -69,7 +69,7 @@ export async function startProxy(
 ): Promise<Harness> {
   const config = resolveConfig({ version: 1, ...document }, () => 'test')
   const complaints: string[] = []
-  const log = { ...createLogger((line) => complaints.push(line)), info: () => undefined }
+  const log = pino({ level: 'warn' }, { write: (line) => complaints.push(line) })
   const accessLog: string[] = []
   const sink = { write: (line: string) => accessLog.push(line) }
   const proxy = await createProxy(config, { log, accessLog: sink })

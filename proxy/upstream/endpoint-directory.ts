@@ -1,5 +1,5 @@
+import type { Logger } from 'pino'
 import { DirectoryWatch } from '../../adapter/shmipc/index.ts'
-import type { Logger } from '../log.ts'
 import type { Endpoint } from './endpoint.ts'
 
 /** The endpoints of `shm:///DIRECTORY/`: one for each socket there, for as long as it is there. */
