@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { Pool } from 'undici'
 import { ShmAgent, type ShmAgentOptions } from '../undici/index.ts'
 import { startScripted, transcribe } from './scripted.ts'
 import { scene } from './support/scene.ts'
@@ -209,4 +210,30 @@ test('routes may be a function, asked again once nothing of an origin is open', 
   await assert.rejects(agent.request({ ...get('/'), origin: 'http://other.test' }), {
     code: 'SHM_ERR_INVALID_ARG'
   })
+})
+
+test('a handler that lacks a method is refused as undici refuses it', async (t) => {
+  const { tcp, agent } = await setUp(t)
+  const pool = new Pool(tcp)
+  t.after(() => pool.destroy())
+  const whole = Object.fromEntries(
+    ['onConnect', 'onUpgrade', 'onHeaders', 'onData', 'onComplete'].map((name) => [name, () => {}])
+  )
+  for (const [options, names] of [
+    [{ method: 'GET' }, ['onConnect', 'onHeaders', 'onData', 'onComplete', 'onBodySent']],
+    [{ method: 'CONNECT' }, ['onConnect', 'onUpgrade', 'onBodySent']],
+    [{ method: 'GET', upgrade: 'echo' }, ['onConnect', 'onUpgrade', 'onBodySent']]
+  ] as const) {
+    for (const name of names) {
+      for (const dispatcher of [pool, agent]) {
+        let message = ''
+        const onError = (error: Error) => {
+          message = error.message
+        }
+        const handler = { ...whole, onError, [name]: null }
+        dispatcher.dispatch({ origin: ORIGIN, path: '/', ...options }, handler as never)
+        assert.equal(message, `invalid ${name} method`)
+      }
+    }
+  }
 })

@@ -46,7 +46,7 @@ const EXPECTED = {
   retried: 'ok',
   'its fallback': ['ok', 'ok'],
   transport: 0,
-  close: 'UND_ERR_CLOSED'
+  close: 'UND_ERR_DESTROYED'
 }
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)

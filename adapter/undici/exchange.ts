@@ -15,7 +15,7 @@ import {
 } from '../http1/index.ts'
 import { ControllerListener } from './controller-listener.ts'
 import { channels } from './diagnostics.ts'
-import { type Handler, isControllerHandler } from './handlers.ts'
+import { checkMethods, type Handler, isControllerHandler } from './handlers.ts'
 import { LegacyListener } from './legacy-listener.ts'
 import type { Listener, Steering } from './listener.ts'
 import { AgentRequest } from './request.ts'
@@ -89,6 +89,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
       throw new errors.RequestContentLengthMismatchError()
     }
     this.#head = this.head(context.hostLine)
+    checkMethods(handler, this.upgrade !== undefined || this.method === 'CONNECT')
   }
 
   get replayable(): boolean {

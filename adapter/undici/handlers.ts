@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { errors } from 'undici'
 import type { Lease } from '../http1/index.ts'
+import { IS_UNDICI_8 } from './undici-version.ts'
 
 /** Headers or trailers as objects: lower-case names, repeated fields as arrays. */
 export type HeaderObject = Record<string, string | string[]>
@@ -84,6 +85,39 @@ export function checkHandler(handler: unknown): void {
   if (typeof handler !== 'object' || handler === null) {
     throw new errors.InvalidArgumentError('handler must be an object')
   }
+}
+
+const LEGACY_METHODS = ['onHeaders', 'onData', 'onComplete']
+const CONTROLLER_METHODS = ['onResponseStart', 'onResponseData', 'onResponseEnd']
+
+/**
+ * Refuses a handler that undici would refuse: one that lacks a method its dialect needs. Handlers
+ * with controllers may be partial but for undici 8.
+ *
+ * @param tunnels the request is an upgrade or CONNECT
+ * @throws {errors.InvalidArgumentError} of undici
+ */
+export function checkMethods(handler: Handler, tunnels: boolean): void {
+  if (!isControllerHandler(handler)) {
+    const needed = ['onConnect', 'onError', ...(tunnels ? ['onUpgrade'] : LEGACY_METHODS)]
+    checkFunctions(handler, needed, ['onBodySent'])
+  } else if (IS_UNDICI_8) {
+    const needed = ['onResponseError', ...(tunnels ? ['onRequestUpgrade'] : CONTROLLER_METHODS)]
+    checkFunctions(handler, needed, ['onBodySent', 'onRequestSent'])
+  }
+}
+
+function checkFunctions(handler: object, needed: readonly string[], optional: string[]): void {
+  const methods = handler as Record<string, unknown>
+  for (const name of needed) checkFunction(name, methods[name])
+  for (const name of optional) {
+    if (methods[name] !== undefined) checkFunction(name, methods[name])
+  }
+}
+
+function checkFunction(name: string, method: unknown): void {
+  if (typeof method === 'function') return
+  throw new errors.InvalidArgumentError(`invalid ${name} method`)
 }
 
 /** Tells `handler` that its request was never begun, as undici's own dispatchers do. */

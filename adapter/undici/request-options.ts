@@ -1,12 +1,9 @@
-import * as undici from 'undici'
 import { type Dispatcher, errors } from 'undici'
 import { isToken } from '../http1/index.ts'
+import { IS_UNDICI_6 } from './undici-version.ts'
 
 /** What `dispatch` is called with; undici's types differ between its major versions. */
 export type RequestOptions = Dispatcher.DispatchOptions
-
-/** Its `request` and `stream` see to `throwOnError` themselves; later versions know it no more. */
-const IS_UNDICI_6 = !('cacheStores' in undici)
 
 const NOT_PATH = /[^\u0021-\u00ff]/
 
@@ -41,6 +38,7 @@ export function checkRequestOptions(options: RequestOptions): void {
       throw new errors.InvalidArgumentError('invalid expectContinue')
     }
   }
+  // `request` and `stream` of undici 6 see to it themselves.
   if (throwOnError !== undefined && throwOnError !== null && !IS_UNDICI_6) {
     throw new errors.InvalidArgumentError('invalid throwOnError')
   }

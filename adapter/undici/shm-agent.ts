@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events'
-import * as undici from 'undici'
 import { Dispatcher, errors, getGlobalDispatcher } from 'undici'
 import type { LinkStatistics } from '../shmipc/index.ts'
 import { speakBothDialects } from './both-dialects.ts'
@@ -9,6 +8,7 @@ import { resolveAgentOptions, type ShmAgentOptions } from './options.ts'
 import { Origin } from './origin.ts'
 import { Router } from './router.ts'
 import { Shutdown } from './shutdown.ts'
+import { IS_UNDICI_8 } from './undici-version.ts'
 
 export interface ShmAgentStatistics {
   readonly links: readonly LinkStatistics[]
@@ -32,9 +32,6 @@ interface State {
   readonly router: Router
   readonly shutdown: Shutdown
 }
-
-/** It refuses what others ignore: requests of its own never have it. */
-const IS_UNDICI_8 = 'Dispatcher1Wrapper' in undici
 
 // Not #private: undici's compose() calls methods on a Proxy of the agent.
 const kState: unique symbol = Symbol('shmesh.agent.state')
@@ -126,6 +123,7 @@ function send(state: State, options: Dispatcher.DispatchOptions, handler: Handle
   if (typeof options !== 'object' || options === null) {
     throw new errors.InvalidArgumentError('opts must be an object.')
   }
+  // It refuses what the others ignore.
   if (IS_UNDICI_8 && (options as { dispatcher?: unknown }).dispatcher) {
     throw new errors.InvalidArgumentError(
       'opts.dispatcher is not supported by instance methods. Pass opts.dispatcher to the top-level undici functions or call the dispatcher instance method directly.'
