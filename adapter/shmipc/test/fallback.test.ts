@@ -87,8 +87,12 @@ test('one stream goes by the ring, the socket, and the ring', async (t) => {
       if (!stream.write(body.subarray(sent, sent + 20_000))) await once(stream, 'drain')
     }
   }
-  /** All that was sent has come back, so every slice and all credit has. */
-  const settled = () => eventually('all is back', () => stream.bytesRead === sent)
+  /** All that was sent has come back, and so has the credit for what went by the socket. */
+  const settled = () =>
+    eventually('all is back', () => {
+      const [report] = pair.session.report().perStream
+      return stream.bytesRead === sent && report?.transport === 'shm'
+    })
 
   await send(200_000)
   await settled()

@@ -51,11 +51,18 @@ test('processes started while a server shakes hands are born without its descrip
   const spawned = server.call('spawnMany', 12).finally(() => {
     over = true
   })
+  let made = 0
   while (!over) {
-    const sessions = await Promise.all(Array.from({ length: 4 }, () => connect(stage.path)))
-    for (const session of sessions) session.destroy()
+    // A busy machine may not get all of them done in a second each.
+    const attempts = Array.from({ length: 4 }, () => connect(stage.path))
+    for (const attempt of await Promise.allSettled(attempts)) {
+      if (attempt.status === 'rejected') continue
+      made++
+      attempt.value.destroy()
+    }
   }
   assert.deepEqual(await spawned, [])
+  assert.ok(made > 0)
 })
 
 test('processes started while a client shakes hands are born without its descriptors', async (t) => {
@@ -68,9 +75,12 @@ test('processes started while a client shakes hands are born without its descrip
   const spawned = client.call('spawnMany', 12).finally(() => {
     over = true
   })
+  let made = 0
+  listener.on('session', () => made++)
   while (!over) {
-    await Promise.all(Array.from({ length: 4 }, () => client.call('connect', stage.path)))
+    await Promise.allSettled(Array.from({ length: 4 }, () => client.call('connect', stage.path)))
     await client.call('destroySessions')
   }
   assert.deepEqual(await spawned, [])
+  assert.ok(made > 0)
 })
