@@ -1,4 +1,18 @@
-/** How a server asks a plain or a shmesh client to leave: shmipc's hot restart. */
+/** What must be done before the server is told that this client leaves. */
+export type WaitUntil = (work: Promise<unknown>) => void
+
+/**
+ * The client's half: `agree` when all that `tell`'s listeners give to `waitUntil` has settled, at
+ * once when that is nothing.
+ */
+export function agreeToLeave(tell: (waitUntil: WaitUntil) => void, agree: () => void): void {
+  const work: Promise<unknown>[] = []
+  tell((promise) => work.push(promise))
+  if (work.length === 0) agree()
+  else Promise.allSettled(work).then(agree)
+}
+
+/** The server's half, towards a plain or a shmesh client: shmipc's hot restart. */
 export class Departure {
   readonly #successor: () => bigint
   readonly #ask: (epoch: bigint) => void

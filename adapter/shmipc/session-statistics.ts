@@ -1,5 +1,6 @@
 import type { NativeHolder, NativeStatistics } from '../../native/index.ts'
 import type { LeakSuspect } from './leak-watch.ts'
+import type { ShmSession } from './session.ts'
 
 /** Why messages went by the session's socket instead of shared memory. */
 export type FallbackReason = 'noSlices' | 'ringFull'
@@ -77,28 +78,25 @@ export function withHolders(
   return streams.map((stream) => ({ ...stream, slicesSent: sent.get(stream.id) ?? 0 }))
 }
 
-/** What a session counts itself. @internal */
-export type OwnCounts = Pick<
-  SessionStatistics,
-  | 'path'
-  | 'role'
-  | 'peer'
-  | 'closed'
-  | 'streams'
-  | 'memoryBytes'
-  | 'fallbackMessages'
-  | 'fallbackBytes'
-  | 'fallbacks'
-  | 'leases'
-  | 'keptBytes'
->
-
 /** @internal */
-export function withNative(
-  own: OwnCounts,
-  native: NativeStatistics | undefined
-): SessionStatistics {
+export function statisticsOf(session: ShmSession): SessionStatistics {
+  const { path, role, peer, closed, streams, fallbacks, borrowed } = session
+  const native = session.native.statistics()
   let slicesInUse = 0
   for (const list of native?.lists ?? []) slicesInUse += list.held + list.lent + list.borrowed
-  return { ...own, slicesInUse, ...native }
+  return {
+    path,
+    role,
+    peer,
+    closed,
+    streams,
+    memoryBytes: session.memory.length,
+    fallbackMessages: fallbacks.messages,
+    fallbackBytes: fallbacks.bytes,
+    fallbacks: fallbacks.reasons,
+    leases: borrowed.leases,
+    keptBytes: borrowed.keptBytes,
+    slicesInUse,
+    ...native
+  }
 }

@@ -7,19 +7,20 @@ import { BorrowedSlices } from './borrowed-slices.ts'
 import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
 import { delivered } from './delivery.ts'
-import { Departure } from './departure.ts'
+import { agreeToLeave, Departure, type WaitUntil } from './departure.ts'
 import { FallbackCounters } from './fallback-counters.ts'
 import { HeldSlice } from './held-slice.ts'
 import { forgetSession, registerSession } from './inspection.ts'
 import { findLentToGone, LeakWatch, MAX_HOLDERS } from './leak-watch.ts'
 import { LentBodies } from './lent-bodies.ts'
 import { unwatch, type Watched, watch } from './liveness.ts'
+import { toReset } from './session-end.ts'
 import { cannotWait, type ResolvedSessionOptions } from './session-options.ts'
 import {
   type SessionReport,
   type SessionStatistics,
-  withHolders,
-  withNative
+  statisticsOf,
+  withHolders
 } from './session-statistics.ts'
 import { Signals } from './signals.ts'
 import type { SliceRef } from './slice-ref.ts'
@@ -27,9 +28,6 @@ import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
 import { ShmStream } from './stream.ts'
 import { StreamTable } from './stream-table.ts'
-
-/** What must be done before the server is told that this client leaves. */
-export type WaitUntil = (work: Promise<unknown>) => void
 
 export interface SessionEvents {
   /** A client opened a stream and sent something on it. Server side only. */
@@ -247,20 +245,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
   }
 
   statistics(): SessionStatistics {
-    const own = {
-      path: this.path,
-      role: this.role,
-      peer: this.peer,
-      closed: this.#ended,
-      streams: this.#channels.size,
-      memoryBytes: this.memory.length,
-      fallbackMessages: this.fallbacks.messages,
-      fallbackBytes: this.fallbacks.bytes,
-      fallbacks: this.fallbacks.reasons,
-      leases: this.borrowed.leases,
-      keptBytes: this.borrowed.keptBytes
-    }
-    return withNative(own, this.native.statistics())
+    return statisticsOf(this)
   }
 
   /** {@link statistics}, and those of each stream. */
@@ -426,13 +411,8 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       return
     }
     this.#leaving = true
-    const work: Promise<unknown>[] = []
-    this.emit('leave', (promise) => work.push(promise))
-    if (work.length === 0) {
-      this.#control.sendHotRestartAck(epoch)
-      return
-    }
-    Promise.allSettled(work).then(() => {
+    const tell = (waitUntil: WaitUntil) => this.emit('leave', waitUntil)
+    agreeToLeave(tell, () => {
       if (!this.#ended) this.#control.sendHotRestartAck(epoch)
     })
   }
@@ -469,12 +449,4 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     publishSessionClose({ path: this.path, role: this.role, error })
     this.emit('close', error)
   }
-}
-
-function toReset(error: Error | undefined, path: string): Error {
-  if (error instanceof ConnectionResetError) return error
-  return new ConnectionResetError(
-    error?.message ?? `the session on ${path} was destroyed`,
-    error === undefined ? undefined : { cause: error }
-  )
 }
