@@ -28,7 +28,8 @@
       'src/core/slice_states.cc',
       'src/core/truncation_guard.cc',
       'src/core/spin.cc',
-      'src/core/unix_socket.cc'
+      'src/core/unix_socket.cc',
+      'src/core/wake_up.cc'
     ]
   },
   'targets': [

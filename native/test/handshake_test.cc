@@ -255,8 +255,8 @@ TEST(AClientTakesItsMessagesByteByByte) {
   send(Header(7));
   test.ExpectNeedsInput();
   test.peer.Read(1);
-  const UniqueFd first = Memfd(1, 0);
-  const UniqueFd second = Memfd(1, 0);
+  const UniqueFd first = MakeEventFd();
+  const UniqueFd second = MakeEventFd();
   // An unknown field, which is skipped, between the two known.
   const auto ack = Header(6, 29) + Bytes({0, 2, 0, 4, 0, 9, 0, 0, 0, 77, 0, 3, 1, 2, 3, 0, 1, 0, 2,
                                           0, 1});

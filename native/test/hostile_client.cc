@@ -60,7 +60,9 @@ class HostileClient {
       default:
         break;
     }
-    if (!Establish(Below(2) == 0)) return;
+    const bool blocks = Below(40) == 0;
+    if (!Establish(!blocks && Below(2) == 0)) return;
+    if (blocks) return BlockWakeUps();
     honest_ = Below(3) == 0;
     for (std::uint32_t i = 0, actions = 1 + Below(40); i < actions; i++) Act();
   }
@@ -270,6 +272,18 @@ class HostileClient {
     } else if (ftruncate(fd.get(), at) != 0) {
       throw std::runtime_error("ftruncate");
     }
+  }
+
+  // Asks for an answer and lets the server's wake-up wait for us, by the eventfds both hold.
+  void BlockWakeUps() {
+    const SessionParts& parts = session_->parts();
+    FillCounter(parts.wake_us.get());
+    fcntl(parts.wake_us.get(), F_SETFL, 0);
+    fcntl(parts.wake_peer.get(), F_SETFL, 0);
+    CHECK(session_->TrySleep());
+    SendMessage();
+    Wake();
+    peer_.ExpectReset();
   }
 
   void Wake() {

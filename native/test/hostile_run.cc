@@ -36,7 +36,7 @@ enum class Malice : std::uint8_t {
   kPayloadsOnly,  // then every other byte must arrive as it was sent, and the session must live
 };
 
-constexpr std::array<const char*, 12> kReasons = {
+constexpr std::array<const char*, 13> kReasons = {
     "a counter of the ring was overwritten",
     "the peer returned a slice it was not lent",
     "the peer truncated its memory",
@@ -47,11 +47,12 @@ constexpr std::array<const char*, 12> kReasons = {
     "lend of a slice the peer may not lend, at offset ",
     "data in a slice on loan, at offset ",
     "end of a lend that is not outstanding, at offset ",
+    "a list of free slices was overwritten, or has a slice that is in use",
     // Between two instructions of a send; in larger memory.
     "the peer moved a counter of the ring back",
     "event with more slices than a message may have, at offset ",
 };
-constexpr std::size_t kCommonReasons = 10;
+constexpr std::size_t kCommonReasons = 11;
 
 // Who has a slice, by what the victim was told: a slice has one owner.
 enum class Owner : std::uint8_t { kHeld, kLending, kBorrowed, kOnLoan };

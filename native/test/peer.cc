@@ -6,8 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "check.h"
 #include "core/unix_socket.h"
+#include "core/wake_up.h"
 
 namespace shm::test {
 namespace {
@@ -113,6 +116,13 @@ void Peer::ExpectReset() {
 void Peer::WaitReadable() {
   pollfd polled{socket_.get(), POLLIN, 0};
   CHECK_EQ(poll(&polled, 1, kDeadlineMs), 1);
+}
+
+void FillCounter(int eventfd) {
+  const std::uint64_t most = UINT64_MAX - 1;
+  TakeWakeUp(eventfd);
+  // Somebody may have added meanwhile.
+  while (write(eventfd, &most, sizeof most) < 0 && errno == EAGAIN) TakeWakeUp(eventfd);
 }
 
 UniqueFd Memfd(std::size_t bytes, int seals) {

@@ -21,6 +21,9 @@ std::vector<std::byte> operator+(std::vector<std::byte> first, const std::vector
 // Non-blocking, as the doorman's sockets are.
 std::pair<UniqueFd, UniqueFd> SocketPair();
 
+// Makes the next wake-up by this eventfd one too many.
+void FillCounter(int eventfd);
+
 class Peer {
  public:
   explicit Peer(UniqueFd socket) : socket_(std::move(socket)) {}

@@ -41,7 +41,13 @@ const isReason = (error: string) =>
   /^\d+ descriptors /.test(error) || REASONS.some((reason) => error.startsWith(reason))
 
 /** Some of the clients do this: they were not all refused for something simpler. */
-const MET = ['truncated its memory', 'slice chain', 'counter of the ring', 'unknown status']
+const MET = [
+  'truncated its memory',
+  'slice chain',
+  'counter of the ring',
+  'unknown status',
+  'filled the counter'
+]
 
 async function echo(session: ShmSession, bytes: number): Promise<void> {
   const body = pattern(bytes)

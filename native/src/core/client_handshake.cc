@@ -115,7 +115,9 @@ class ClientHandshake final : public Handshake {
                   std::to_string(kDisciplineVersion));
     }
     if (parts_.peer_window == 0) return Fail("the ack carries no window");
-    if (fds_.size() != 2) return Fail("the ack carries no eventfds");
+    if (fds_.size() != 2 || !MayBeEventFd(fds_[0].get()) || !MayBeEventFd(fds_[1].get())) {
+      return Fail("the ack carries no eventfds");
+    }
     parts_.wake_peer = std::move(fds_[0]);
     parts_.wake_us = std::move(fds_[1]);
     parts_.discipline = Discipline::kOwned;

@@ -1,6 +1,5 @@
 #include "doorman.h"
 
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,7 +36,7 @@ std::size_t MaxAccepted() noexcept {
 }  // namespace
 
 std::unique_ptr<Doorman> Doorman::Start(std::function<void()> notify, std::string& error) {
-  UniqueFd wake(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  UniqueFd wake = MakeEventFd();
   if (!wake) {
     error = std::string("eventfd: ") + std::strerror(errno);
     return nullptr;
@@ -130,10 +129,8 @@ void Doorman::Run() {
     }
     poll(polled.data(), polled.size(), timeout);
 
-    if (polled[0].revents != 0) {
-      std::uint64_t count = 0;
-      [[maybe_unused]] const ssize_t got = read(wake_.get(), &count, sizeof count);
-    }
+    if (polled[0].revents != 0) TakeWakeUp(wake_.get());
+    writer_->Look();
     const auto after = Clock::now();
     std::vector<Guest> still;
     for (std::size_t i = 0; i < guests; i++) {
@@ -151,7 +148,7 @@ void Doorman::Run() {
 }
 
 Doorman::Clock::time_point Doorman::NextDeadline(Clock::time_point now) const {
-  auto until = Clock::time_point::max();
+  auto until = writer_->used() ? now + WakeUpWriter::kInterval : Clock::time_point::max();
   const bool crowded = Crowded();
   for (const Guest& guest : guests_) until = std::min(until, Deadline(guest, crowded));
   for (const Call& call : waiting_) until = std::min(until, call.retry);
@@ -301,7 +298,9 @@ void Doorman::AdmitInspector(Guest& guest) {
 void Doorman::Finish(Guest& guest) {
   Arrival arrival;
   arrival.id = guest.id;
-  arrival.session = Session::Open(std::move(guest.handshake->parts()), arrival.error);
+  SessionParts& parts = guest.handshake->parts();
+  parts.writer = writer_;
+  arrival.session = Session::Open(std::move(parts), arrival.error);
   Deliver(std::move(arrival));
 }
 
@@ -313,9 +312,6 @@ void Doorman::Deliver(Arrival arrival) {
   notify_();
 }
 
-void Doorman::Wake() noexcept {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
-}
+void Doorman::Wake() noexcept { WriteWakeUp(wake_.get()); }
 
 }  // namespace shm

@@ -30,6 +30,8 @@ struct Arrival {
 // Accepts and shakes hands on a thread of its own: shmipc clients give a server one second for all
 // three answers, and a busy event loop must not cost them that.
 //
+// It also sees to it that no peer makes a wake-up block the event loop (WakeUpWriter).
+//
 // Threads    Every method may be called from any thread. `notify` is called on the doorman's.
 // Ownership  Descriptors passed in are the doorman's; those in arrivals are the taker's.
 class Doorman {
@@ -100,6 +102,8 @@ class Doorman {
   std::function<void()> notify_;
   UniqueFd wake_;
   const std::size_t max_accepted_;
+  // Of all its sessions, which one event loop drives.
+  const std::shared_ptr<WakeUpWriter> writer_ = std::make_shared<WakeUpWriter>();
 
   std::mutex mutex_;
   std::vector<Listener> new_listeners_;

@@ -10,6 +10,7 @@
 #include "buffer_region.h"
 #include "mapping.h"
 #include "memory_file.h"
+#include "wake_up.h"
 
 namespace shm {
 
@@ -25,6 +26,7 @@ struct SessionParts {
   std::uint32_t peer_window = 0;  // bytes a stream may send before the peer gives credit; 0: none
   std::uint8_t version = 3;       // of the protocol
   std::vector<FileName> files{};  // removed when the peer has mapped them, with the session at last
+  std::shared_ptr<WakeUpWriter> writer{};  // what writes wake_peer, when somebody looks after it
 };
 
 enum class HandshakeState : std::uint8_t { kNeedsInput, kDone, kFailed };

@@ -1,5 +1,3 @@
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -144,8 +142,8 @@ class ServerHandshake final : public Handshake {
   bool Acknowledge() {
     if (parts_.version == kFileVersion) return true;
     if (parts_.discipline == Discipline::kShared) return Send(Message(kAckShareMemory));
-    parts_.wake_us = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    parts_.wake_peer = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    parts_.wake_us = MakeEventFd();
+    parts_.wake_peer = MakeEventFd();
     if (!parts_.wake_us || !parts_.wake_peer) {
       Fail(std::string("eventfd: ") + std::strerror(errno));
       return false;

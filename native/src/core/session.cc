@@ -1,7 +1,5 @@
 #include "session.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +8,6 @@ namespace {
 
 // Slices one Trim takes: it runs between others' work.
 constexpr std::size_t kMaxTrimmed = 2048;
-constexpr const char* kBadReturn = "the peer returned a slice it was not lent";
 
 std::string At(const char* what, std::uint32_t offset) {
   return std::string(what) + ", at offset " + std::to_string(offset);
@@ -50,12 +47,18 @@ std::unique_ptr<Session> Session::Open(SessionParts parts, std::string& error) {
 }
 
 Session::Session(SessionParts parts, BufferRegion region, EventQueue send, EventQueue receive)
-    : parts_(std::move(parts)), region_(std::move(region)), send_(send), receive_(receive) {}
+    : parts_(std::move(parts)), region_(std::move(region)), send_(send), receive_(receive) {
+  if (parts_.writer) parts_.writer->Join();
+}
+
+Session::~Session() {
+  if (parts_.writer) parts_.writer->Leave();
+}
 
 std::int64_t Session::Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans) {
   if (truncated()) return Corrupt({});
   const std::int64_t covered = region_.Allocate(bytes, spans);
-  if (covered < 0) return Corrupt(kBadReturn);
+  if (covered < 0) return Corrupt(BadList());
   if (covered < bytes) counters_.allocation_failures++;
   return covered;
 }
@@ -74,7 +77,7 @@ std::uint32_t Session::Hold(std::uint32_t bytes) {
     case SliceList::Outcome::kOk:
       return slice;
     case SliceList::Outcome::kCorrupt:
-      Corrupt(kBadReturn);
+      Corrupt(BadList());
       return 0;
     case SliceList::Outcome::kEmpty:
       break;
@@ -183,20 +186,22 @@ bool Session::WakePeer() {
   }
   counters_.wakes_sent++;
   if (!parts_.wake_peer) return true;
-  // Cannot block or fail while we hold the descriptor: a full counter already wakes.
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(parts_.wake_peer.get(), &one, sizeof one);
+  const int fd = parts_.wake_peer.get();
+  if (!parts_.writer) {
+    WriteWakeUp(fd);
+  } else if (!parts_.writer->Write(fd)) {
+    Corrupt("the peer filled the counter it is woken by");
+  }
   return false;
 }
 
 void Session::AcknowledgeWakeUp() noexcept {
-  std::uint64_t count = 0;
-  if (read(parts_.wake_us.get(), &count, sizeof count) == sizeof count) counters_.wakes_received++;
+  if (TakeWakeUp(parts_.wake_us.get())) counters_.wakes_received++;
 }
 
 bool Session::Reclaim() {
   if (region_.Reclaim()) return true;
-  Corrupt(kBadReturn);
+  Corrupt(BadList());
   return false;
 }
 
@@ -237,6 +242,13 @@ std::vector<SliceHolder> Session::Holders(std::size_t most) {
                             std::ranges::greater{}, &SliceHolder::age_ms);
   holders.resize(most);
   return holders;
+}
+
+// What makes a list give nothing more.
+const char* Session::BadList() const noexcept {
+  return parts_.discipline == Discipline::kOwned
+             ? "the peer returned a slice it was not lent"
+             : "a list of free slices was overwritten, or has a slice that is in use";
 }
 
 std::int64_t Session::Corrupt(std::string error) {

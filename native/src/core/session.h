@@ -42,6 +42,9 @@ class Session {
   // Whether memory the peer sent holds what a session needs.
   static bool Check(const SessionParts& parts, std::string& error);
   static std::unique_ptr<Session> Open(SessionParts parts, std::string& error);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   // Takes slices for up to `bytes`. See BufferRegion::Allocate.
   std::int64_t Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans);
@@ -68,7 +71,7 @@ class Session {
   std::size_t MaxEventWords() const noexcept { return 4 + 3 * std::size_t{region_.max_chain()}; }
 
   // After publishing: wakes the peer if it sleeps. Returns whether a plain shmipc peer must be sent
-  // a Polling message instead.
+  // a Polling message instead. The session may be corrupt then.
   bool WakePeer();
   bool wake_due() const noexcept { return wake_due_; }
   // Whether the peer waited for events without sleeping when WakePeer was called; asked once.
@@ -116,6 +119,7 @@ class Session {
  private:
   Session(SessionParts parts, BufferRegion region, EventQueue send, EventQueue receive);
   std::int64_t Corrupt(std::string error);
+  const char* BadList() const noexcept;
   bool truncated() const noexcept;
   bool Accept(const Event& event, std::uint32_t status);
   bool Push(const Event& event);

@@ -186,6 +186,7 @@ void SessionObject::Flush() {
   unsent_since_ = 0;
   if (!session_->wake_due()) return;
   if (session_->WakePeer()) Call(on_polling_, {});
+  if (session_ && session_->corrupt()) Corrupt();
 }
 
 void SessionObject::Enlist() {
