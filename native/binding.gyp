@@ -20,6 +20,7 @@
       'src/core/loopback_socket.cc',
       'src/core/mapping.cc',
       'src/core/memory_file.cc',
+      'src/core/negotiation.cc',
       'src/core/region_messages.cc',
       'src/core/region_plan.cc',
       'src/core/server_handshake.cc',

@@ -50,8 +50,8 @@ class Handshake {
  public:
   virtual ~Handshake() = default;
   virtual HandshakeState Step() = 0;
-  SessionParts& parts() noexcept { return parts_; }
-  const std::string& error() const noexcept { return error_; }
+  virtual SessionParts& parts() noexcept { return parts_; }
+  virtual const std::string& error() const noexcept { return error_; }
 
  protected:
   explicit Handshake(UniqueFd socket) noexcept { parts_.control = std::move(socket); }
@@ -92,6 +92,7 @@ struct ServerOptions {
   std::uint64_t max_memory = 0;  // most bytes for slices a client may bring
 };
 
+// Of whatever protocol the client begins with: see negotiation.h.
 std::unique_ptr<Handshake> StartServerHandshake(UniqueFd socket, const ServerOptions& options);
 
 }  // namespace shm

@@ -7,6 +7,7 @@
 #include "event_queue.h"
 #include "handshake.h"
 #include "memory_file.h"
+#include "negotiation.h"
 #include "region_name.h"
 #include "session.h"
 #include "unix_socket.h"
@@ -23,32 +24,21 @@ constexpr std::size_t kMaxQueueBytes = std::size_t{64} * 1024 * 1024;
 
 class ServerHandshake final : public Handshake {
  public:
-  ServerHandshake(UniqueFd socket, const ServerOptions& options)
-      : Handshake(std::move(socket)), options_(options) {
+  ServerHandshake(Offer offer, const ServerOptions& options)
+      : Handshake(std::move(offer.socket)),
+        options_(options),
+        files_(offer.type == kShareMemoryByFilePath) {
     parts_.side = Side::kServer;
+    parts_.version = offer.version;
+    input_ = std::move(offer.input);
+    fds_ = std::move(offer.fds);
   }
 
   HandshakeState Step() override {
     for (;;) {
       if (!error_.empty()) return HandshakeState::kFailed;
       switch (phase_) {
-        case Phase::kOffer:
-          if (const auto state = Fill(kHeaderBytes); !Ready(state)) return state;
-          // Version 2 begins with the metadata.
-          if (std::to_integer<std::uint8_t>(input_[6]) == kFileVersion &&
-              std::to_integer<std::uint8_t>(input_[7]) == kShareMemoryByFilePath) {
-            parts_.version = kFileVersion;
-            phase_ = Phase::kMetadata;
-            break;
-          }
-          if (!ReadHeader(kExchangeVersion, kHeaderBytes, kHeaderBytes, length_) ||
-              !Next(Phase::kMetadata, Message(kExchangeVersion))) {
-            return HandshakeState::kFailed;
-          }
-          break;
         case Phase::kMetadata:
-          if (const auto state = Fill(kHeaderBytes); !Ready(state)) return state;
-          files_ = std::to_integer<std::uint8_t>(input_[7]) == kShareMemoryByFilePath;
           if (!ReadHeader(files_ ? kShareMemoryByFilePath : kShareMemoryByMemfd, kHeaderBytes + 4,
                           kMaxMetadataBytes, length_)) {
             return HandshakeState::kFailed;
@@ -69,7 +59,7 @@ class ServerHandshake final : public Handshake {
   }
 
  private:
-  enum class Phase : std::uint8_t { kOffer, kMetadata, kMemory };
+  enum class Phase : std::uint8_t { kMetadata, kMemory };
 
   static bool Ready(HandshakeState state) { return state == HandshakeState::kDone; }
 
@@ -160,18 +150,28 @@ class ServerHandshake final : public Handshake {
   }
 
   ServerOptions options_;
-  Phase phase_ = Phase::kOffer;
+  const bool files_;  // the names are paths
+  Phase phase_ = Phase::kMetadata;
   std::size_t length_ = 0;
-  bool files_ = false;  // the names are paths
   std::string queue_name_;
   std::string buffer_name_;
 };
 
+std::unique_ptr<Handshake> Start(Offer offer, const ServerOptions& options) {
+  return std::make_unique<ServerHandshake>(std::move(offer), options);
+}
+
+constexpr std::array kSpoken = {Protocol{kFileVersion, kShareMemoryByFilePath, false, Start},
+                                Protocol{kVersion, kShareMemoryByMemfd, true, Start},
+                                Protocol{kVersion, kShareMemoryByFilePath, true, Start}};
+
 }  // namespace
+
+std::span<const Protocol> SpokenProtocols() noexcept { return kSpoken; }
 
 std::unique_ptr<Handshake> StartServerHandshake(UniqueFd socket,
                                                 const ServerOptions& options) {
-  return std::make_unique<ServerHandshake>(std::move(socket), options);
+  return Negotiate(std::move(socket), options, SpokenProtocols());
 }
 
 }  // namespace shm
