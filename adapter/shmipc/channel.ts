@@ -8,10 +8,10 @@ import type { StreamStatistics } from './session-statistics.ts'
 import type { SliceRef } from './slice-ref.ts'
 import { Status } from './status.ts'
 
-/** By the directions that have ended: the peer's, ours. */
 /** Bytes that wait to be read of a plain shmipc peer's stream, whose sender knows no window. */
 const MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
+/** By the directions that have ended: the peer's, ours. */
 const STATES = ['open', 'ended by peer', 'ended by us', 'ended'] as const
 
 /** Who a channel tells what arrives. Called from within the event loop's turn that brought it. */
