@@ -68,21 +68,27 @@ test('close is not kept by idle, silent and half-sent connections of any kind', 
   assert.equal(existsSync(s.path), false)
 })
 
-test('close answers what was sent before, on every connection', async (t) => {
-  const s = await scene(t)
-  const { app } = await startApp(s)
-  const agent = agentFor(s)
-  const pending = Array.from({ length: 20 }, (_, i) =>
-    agent.request({ origin: `http://${i}`, path: '/stream/500000', method: 'GET' })
-  )
-  const responses = await Promise.all(pending)
-  const closed = app.call('close')
-  for (const { statusCode, body } of responses) {
-    assert.equal(statusCode, 200)
-    assert.equal((await body.arrayBuffer()).byteLength, 500_000)
+// Of Fastify's three ways `true` is another matter, and 'idle' what happens without a word.
+for (const forceCloseConnections of ['idle', false] as const) {
+  for (const compat of [false, true]) {
+    const title = `forceCloseConnections: ${forceCloseConnections}${compat ? ', compat' : ''}`
+    test(`close answers what was sent before, on every connection; ${title}`, async (t) => {
+      const s = await scene(t)
+      const { app } = await startApp(s, { forceCloseConnections, plugin: { path: s.path, compat } })
+      const agent = agentFor(s)
+      const pending = Array.from({ length: 20 }, (_, i) =>
+        agent.request({ origin: `http://${i}`, path: '/stream/500000', method: 'GET' })
+      )
+      const responses = await Promise.all(pending)
+      const closed = app.call('close')
+      for (const { statusCode, body } of responses) {
+        assert.equal(statusCode, 200)
+        assert.equal((await body.arrayBuffer()).byteLength, 500_000)
+      }
+      await closed
+    })
   }
-  await closed
-})
+}
 
 test('close waits for longer than Fastify lets its hooks take', async (t) => {
   const s = await scene(t)

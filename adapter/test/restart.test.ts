@@ -1,11 +1,17 @@
 /** Apps go and come while clients keep asking: nobody must notice. */
 import assert from 'node:assert/strict'
+import { mkdirSync, rmdirSync, watch } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import type { ShmAgent } from '../undici/index.ts'
+import { ShmAgent } from '../undici/index.ts'
 import { type App, agentFor, startApp } from './app.ts'
 import { eventually } from './support/eventually.ts'
 import { pattern } from './support/pattern.ts'
 import { scene } from './support/scene.ts'
+
+// A process has one descriptor for all its watches, from the first of them on.
+watch(tmpdir()).close()
 
 /** Asks without pause, in so many lanes, until told to stop, or answered badly. */
 class Traffic {
@@ -77,6 +83,33 @@ test('POSTs over shared memory do not notice that the app is replaced', async (t
 
   assert.deepEqual([...traffic.failures], [])
   assert.equal(agent.statistics().links[0]?.connections.socket, 0)
+})
+
+test('POSTs to a directory do not notice that the apps in it are replaced', async (t) => {
+  const s = await scene(t)
+  const directory = join(s.directory, 'apps')
+  mkdirSync(directory, { mode: 0o700 })
+  s.defer(() => rmdirSync(directory))
+  const start = async () => (await startApp(s, { plugin: { path: `${directory}/` } })).app
+  let app = await start()
+  const agent = new ShmAgent({ uri: `shm://${directory}/` })
+  s.defer(() => agent.destroy())
+  const traffic = new Traffic(8, poster(agent))
+  s.defer(() => traffic.stop())
+  await traffic.more(200)
+  for (let round = 0; round < 2; round++) {
+    const next = await start()
+    await app.call('close')
+    app = next
+    await traffic.more(200)
+  }
+  await traffic.stop()
+
+  assert.deepEqual([...traffic.failures], [])
+  assert.deepEqual(
+    agent.statistics().links.map(({ connections }) => connections.socket),
+    [0]
+  )
 })
 
 test('a pool that had to use sockets returns to shared memory while it is busy', async (t) => {
