@@ -28,6 +28,8 @@ export class Counters {
   total = 0
   active = 0
   retries = 0
+  /** Attempts to go on with another configuration. */
+  readonly reloads = { succeeded: 0, failed: 0 }
   /** Index 1 to 5: responses 1xx to 5xx sent; index 0: requests that got none. */
   readonly classes: [number, number, number, number, number, number] = [0, 0, 0, 0, 0, 0]
   readonly transports: Record<TransportLabel, number> = { shm: 0, fallback: 0, socket: 0 }

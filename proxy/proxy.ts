@@ -157,11 +157,16 @@ export class MeshProxy {
    * the same in both stays as it is, connections and sessions included. Requests under way end as
    * they began.
    *
+   * @param read the configuration, asked when its turn comes; what it throws counts as a failure
    * @throws {ShmError} saying what is in the way; everything is then as before
    */
-  reload(config: ProxyConfig): Promise<void> {
-    const reloaded = this.#reloading.then(() => this.#reload(config))
-    this.#reloading = reloaded.catch(() => undefined)
+  reload(read: () => ProxyConfig): Promise<void> {
+    const { reloads } = this.#context.counters
+    const reloaded = this.#reloading.then(() => this.#reload(read()))
+    this.#reloading = reloaded.then(
+      () => reloads.succeeded++,
+      () => reloads.failed++
+    )
     return reloaded
   }
 

@@ -18,6 +18,8 @@ export interface ProxyStatistics {
   }
   /** Lines of the access log nobody took fast enough. */
   readonly accessLogDropped: number
+  /** Other configurations: those in use since, and those that could not be used. */
+  readonly reloads: { readonly succeeded: number; readonly failed: number }
   readonly listeners: readonly {
     readonly name: string
     readonly address: string
@@ -53,6 +55,7 @@ export function reportStatistics(
       failures: Object.fromEntries(counters.failures)
     },
     accessLogDropped: context.accessLog?.dropped ?? 0,
+    reloads: { ...counters.reloads },
     listeners: listeners.map(({ name, address, connections, accepted }) => ({
       name,
       address,

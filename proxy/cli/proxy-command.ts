@@ -137,7 +137,7 @@ async function reload(
   cause: string
 ): Promise<void> {
   try {
-    await proxy.reload(read())
+    await proxy.reload(read)
     log.info({ cause }, 'reloaded')
   } catch (error) {
     const why = (error as Error).message

@@ -27,6 +27,11 @@ export function addProxyMetrics(to: Families, statistics: ProxyStatistics): void
   to.counter('access_log_dropped_total', 'Lines nobody took fast enough.', [
     { labels: {}, value: statistics.accessLogDropped }
   ])
+  to.counter(
+    'config_reload_total',
+    'Other configurations, by whether they could be used.',
+    Object.entries(statistics.reloads).map(([result, value]) => ({ labels: { result }, value }))
+  )
   to.gauge('draining', '1 while the proxy is about to stop.', [
     { labels: {}, value: statistics.draining ? 1 : 0 }
   ])
@@ -40,7 +45,29 @@ export function addProxyMetrics(to: Families, statistics: ProxyStatistics): void
     'Client connections open.',
     listeners.map(({ name, connections }) => ({ labels: { listener: name }, value: connections }))
   )
+  addClusterMetrics(to, statistics)
   addEndpointMetrics(to, statistics)
+}
+
+function addClusterMetrics(to: Families, { clusters }: ProxyStatistics): void {
+  type Cluster = ProxyStatistics['clusters'][number]
+  const each = (value: (cluster: Cluster) => number): Sample[] =>
+    clusters.map((cluster) => ({ labels: { cluster: cluster.name }, value: value(cluster) }))
+  to.gauge(
+    'cluster_request_active',
+    'Requests a cluster has in flight.',
+    each(({ active }) => active)
+  )
+  to.gauge(
+    'cluster_request_queued',
+    'Requests that wait until a cluster has fewer in flight.',
+    each(({ queued }) => queued)
+  )
+  to.counter(
+    'cluster_retry_denied_total',
+    'Retries that the budget had no room for.',
+    each(({ retriesDenied }) => retriesDenied)
+  )
 }
 
 function addEndpointMetrics(to: Families, { clusters }: ProxyStatistics): void {

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { sharedMemory } from '../../adapter/index.ts'
 import type { MeshProxy } from '../index.ts'
-import { roundTrip, startSimpleProxy, temporaryDirectory, unusedAddress } from './harness.ts'
+import {
+  dial,
+  ok,
+  quiet,
+  roundTrip,
+  startOrigin,
+  startSimpleProxy,
+  temporaryDirectory,
+  unusedAddress
+} from './harness.ts'
 import { startApp } from './processes.ts'
 
 /** The samples of a scrape, by name and labels. */
@@ -80,4 +89,38 @@ test('a client can add no label', async (t) => {
   await roundTrip(t, port, 'more rubbish\r\n\r\n')
   assert.equal(await names(), before)
   assert.equal(sum(await scrape(proxy), 'request_total'), 22)
+})
+
+test('what waits for its turn is told', async (t) => {
+  const answers: (() => void)[] = []
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    answers.push(() => connection.write(ok('x')))
+  })
+  const { port, proxy } = await startSimpleProxy(t, [origin.address], { cluster: { requests: 1 } })
+  const clients = [await dial(t, port), await dial(t, port)]
+  for (const client of clients) {
+    client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  }
+  await quiet(() => answers.length === 1 && proxy.statistics().clusters[0]?.queued === 1)
+  const samples = await scrape(proxy)
+  assert.equal(sum(samples, 'cluster_request_active', 'cluster="app"'), 1)
+  assert.equal(sum(samples, 'cluster_request_queued', 'cluster="app"'), 1)
+  for (const client of clients) client.stream.destroy()
+  await quiet(() => proxy.statistics().requests.active === 0)
+  assert.equal(sum(await scrape(proxy), 'cluster_request_queued'), 0)
+})
+
+test('each attempt to reload is counted, whoever refused it', async (t) => {
+  const { proxy } = await startSimpleProxy(t, [await unusedAddress()])
+  await proxy.reload(() => proxy.config)
+  const unreadable = () => {
+    throw new Error('no such file')
+  }
+  await assert.rejects(proxy.reload(unreadable), /no such file/)
+  const admin = { kind: 'http', text: 'http://127.0.0.1:0', host: '127.0.0.1', port: 0 } as const
+  await assert.rejects(proxy.reload(() => ({ ...proxy.config, admin })))
+  const samples = await scrape(proxy)
+  assert.equal(sum(samples, 'config_reload_total', 'result="succeeded"'), 1)
+  assert.equal(sum(samples, 'config_reload_total', 'result="failed"'), 2)
 })

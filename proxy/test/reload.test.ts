@@ -39,7 +39,7 @@ function documentOf({ address = 'http://127.0.0.1:0', upstreams, more }: Parts) 
 }
 
 const reload = (proxy: MeshProxy, parts: Parts) =>
-  proxy.reload(resolveConfig({ version: 1, ...documentOf(parts) }, () => 'test'))
+  proxy.reload(() => resolveConfig({ version: 1, ...documentOf(parts) }, () => 'test'))
 
 const fixed = (t: TestContext, text: string) =>
   startOrigin(
