@@ -31,7 +31,11 @@ export interface DownstreamOwner {
   readonly context: ProxyContext
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
+  /** From the head of a request to its end; 0 is no limit. */
+  readonly requestTimeoutMs: number
   readonly idleTimeoutMs: number
+  /** Of a tunnel without a byte; 0 is no limit. */
+  readonly tunnelTimeoutMs: number
   readonly hop: HopOptions
   /** Every response closes its connection. */
   readonly draining: boolean
@@ -100,6 +104,11 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
       origin: new LogOrigin(hop.listener, remoteAddress)
     }
     this.writer = new RequestWriter(this.forwarding)
+  }
+
+  /** Of a tunnel without a byte, milliseconds; 0 is no limit. */
+  get tunnelTimeoutMs(): number {
+    return this.#owner.tunnelTimeoutMs
   }
 
   /** Every response closes its connection. */
@@ -205,15 +214,25 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     const exchange = this.#exchange
     if (exchange !== undefined && !this.#closing) {
       exchange.sweep(now)
-      const limitMs = this.#owner.bodyTimeoutMs
-      const waiting = this.out.blocked || (!exchange.requestComplete && !this.#paused)
-      if (waiting && now - this.#progressAt > limitMs) this.#stop(failures.bodyTooSlow(limitMs))
+      this.#sweepBody(exchange, now)
     } else if (now > this.#deadline) {
       if (this.#closing) this.wire.destroy()
       // After a stall of the event loop a request may have come that nobody has read yet.
       else if (!this.#overdue) this.#overdue = true
       else if (this.#idle || this.#reader.idle) this.close()
       else this.#stop(failures.headTooSlow(this.#owner.headTimeoutMs))
+    }
+  }
+
+  #sweepBody(exchange: Exchange, now: number): void {
+    const { bodyTimeoutMs, requestTimeoutMs } = this.#owner
+    const incomplete = !exchange.requestComplete
+    const waiting = this.out.blocked || (incomplete && !this.#paused)
+    const late = incomplete && requestTimeoutMs > 0 && now - exchange.startedAt > requestTimeoutMs
+    if (waiting && now - this.#progressAt > bodyTimeoutMs) {
+      this.#stop(failures.bodyTooSlow(bodyTimeoutMs))
+    } else if (late) {
+      this.#stop(failures.requestTooSlow(requestTimeoutMs))
     }
   }
 

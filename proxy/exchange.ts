@@ -213,7 +213,9 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     this.#connection = undefined
     this.#downstream.out.flush()
     const early = { fromDownstream: this.#downstream.detach(), fromUpstream }
-    tunnel(this.#downstream.wire, connection.wire, early, () => {
+    const idle = { deadlines: this.#context.deadlines, limitMs: this.#downstream.tunnelTimeoutMs }
+    tunnel(this.#downstream.wire, connection.wire, early, idle, (timedOut) => {
+      if (timedOut) this.#count(failures.tunnelIdle(idle.limitMs))
       this.#downstream.released()
       connection.released()
       this.attempts.end()

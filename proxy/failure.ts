@@ -143,6 +143,16 @@ export const failures = {
     status: 408,
     message: `no byte moved to or from the client for ${limitMs} ms`
   }),
+  requestTooSlow: (limitMs: number): Failure => ({
+    reason: 'request_timeout',
+    status: 408,
+    message: `the body of the request did not arrive within ${limitMs} ms`
+  }),
+  tunnelIdle: (limitMs: number): Failure => ({
+    reason: 'request_timeout',
+    status: 408,
+    message: `no byte moved through the tunnel for ${limitMs} ms`
+  }),
   drainDeadline: (): Failure => ({
     reason: 'drain_deadline',
     status: 503,

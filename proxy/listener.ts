@@ -41,7 +41,9 @@ export class Listener implements DownstreamOwner {
   readonly context: ProxyContext
   headTimeoutMs = 0
   bodyTimeoutMs = 0
+  requestTimeoutMs = 0
   idleTimeoutMs = 0
+  tunnelTimeoutMs = 0
   trusts: (remoteAddress: string) => boolean = () => false
   /** Connections accepted so far. */
   accepted = 0
@@ -214,7 +216,9 @@ export class Listener implements DownstreamOwner {
   #apply(config: ListenerConfig): void {
     this.headTimeoutMs = config.headTimeoutMs
     this.bodyTimeoutMs = config.bodyTimeoutMs
+    this.requestTimeoutMs = config.requestTimeoutMs
     this.idleTimeoutMs = config.idleTimeoutMs
+    this.tunnelTimeoutMs = config.tunnelTimeoutMs
     this.trusts = trustRule(config.trustForwarded)
   }
 

@@ -38,7 +38,7 @@ export interface ListenerDocument extends SessionTuning {
   readonly mode?: number | string
   readonly group?: string | number
   readonly takeover?: boolean
-  readonly timeouts?: Durations<'head' | 'body' | 'idle'>
+  readonly timeouts?: Durations<'head' | 'body' | 'request' | 'idle' | 'tunnel'>
 }
 
 export interface RouteDocument {

@@ -25,6 +25,8 @@ export function resolveListener(
   const timeouts = listener.timeouts ?? {}
   const duration = (key: keyof typeof timeouts, fallback: string) =>
     reader.positive([...path, 'timeouts', key], timeouts[key] ?? fallback)
+  const optional = (key: keyof typeof timeouts, fallback: string) =>
+    reader.duration([...path, 'timeouts', key], timeouts[key] ?? fallback)
   const routes = listener.routes.map((route, index) => {
     const at = [...path, 'routes', index]
     const resolved = resolveRoute(reader, at, route, clusters)
@@ -46,7 +48,9 @@ export function resolveListener(
     ...reader.try(path, {}, (option) => resolveTuning(option, listener, address.kind === 'shm')),
     headTimeoutMs: duration('head', '60s'),
     bodyTimeoutMs: duration('body', '60s'),
-    idleTimeoutMs: duration('idle', '75s')
+    requestTimeoutMs: optional('request', '0ms'),
+    idleTimeoutMs: duration('idle', '75s'),
+    tunnelTimeoutMs: optional('tunnel', '1h')
   }
 }
 

@@ -40,7 +40,13 @@ export const listenerSchema: Schema = mapping(
     timeouts: mapping({
       head: duration("From a request's first byte to the end of its head. Default 60s."),
       body: duration('Without any byte to or from the client. Default 60s.'),
-      idle: duration('Between two requests of a connection. Default 75s.')
+      request: duration(
+        "From the end of a request's head to the end of its body; 0s is no limit. Default 0s."
+      ),
+      idle: duration('Between two requests of a connection. Default 75s.'),
+      tunnel: duration(
+        'Without a byte in either direction after an upgrade; 0s is no limit. Default 1h.'
+      )
     })
   },
   { required: ['name', 'address', 'routes'] }

@@ -48,7 +48,11 @@ export interface ListenerConfig {
   readonly tuning?: SessionTuning
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
+  /** From the head of a request to its end; 0 is no limit. */
+  readonly requestTimeoutMs: number
   readonly idleTimeoutMs: number
+  /** Of a tunnel without a byte in either direction; 0 is no limit. */
+  readonly tunnelTimeoutMs: number
 }
 
 export interface RouteConfig {

@@ -66,7 +66,9 @@ test('reads the documented example, with every default filled in', () => {
     takeover: false,
     headTimeoutMs: 60_000,
     bodyTimeoutMs: 60_000,
-    idleTimeoutMs: 75_000
+    requestTimeoutMs: 0,
+    idleTimeoutMs: 75_000,
+    tunnelTimeoutMs: 3_600_000
   })
   assert.deepEqual(config.clusters[1], {
     name: 'orders',

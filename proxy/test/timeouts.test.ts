@@ -76,6 +76,30 @@ test('a body that stops is answered 408, and the upstream let go', async (t) => 
   await origin.connections[0]?.gone()
 })
 
+test('a body that trickles for too long is answered 408, one that comes in time is not', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    const head = await connection.head()
+    if (/length: 10\r/i.test(head)) connection.write(ok(await connection.take(10)))
+    await connection.gone()
+  })
+  const listener = { timeouts: { body: '20s', request: '500ms' } }
+  const { port, proxy } = await startSimpleProxy(t, [origin.address], { listener })
+  const post = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length:'
+  const quick = await dial(t, port)
+  quick.write(`${post} 10\r\n\r\n0123456789`)
+  assert.match(await quick.head(), /^HTTP\/1\.1 200 /)
+
+  const slow = await dial(t, port)
+  slow.write(`${post} 1000000\r\n\r\n`)
+  const timer = setInterval(() => slow.write('x'), 20)
+  atEnd(t, () => clearInterval(timer))
+  const answer = await slow.head()
+  clearInterval(timer)
+  assert.match(answer, /^HTTP\/1\.1 408 .*x-shmesh-reason: request_timeout/is)
+  slow.stream.destroy()
+  await quiet(() => proxy.statistics().requests.active === 0)
+})
+
 test('an idle upstream connection is closed before the peer would', async (t) => {
   const origin = await startOrigin(
     t,

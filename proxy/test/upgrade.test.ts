@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { answering, dial, ok, roundTrip, startOrigin, startSimpleProxy } from './harness.ts'
+import { answering, dial, ok, quiet, roundTrip, startOrigin, startSimpleProxy } from './harness.ts'
 
 const UPGRADE = 'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
@@ -103,4 +103,28 @@ test('CONNECT is refused', async (t) => {
   const answer = await roundTrip(t, port, 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nsecret')
 
   assert.match(answer, /^HTTP\/1\.1 501 .*connection: close/is)
+})
+
+test('a tunnel nothing moves through is closed at both ends, and said to have timed out', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    connection.write(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello'
+    )
+    await connection.gone()
+  })
+  const options = {
+    proxy: { accessLog: { format: '%{status} %{flags}' } },
+    listener: { timeouts: { tunnel: '200ms' } }
+  }
+  const { port, proxy, accessLog } = await startSimpleProxy(t, [origin.address], options)
+  const client = await dial(t, port)
+  client.write(UPGRADE)
+  assert.match(await client.head(), /^HTTP\/1\.1 101 /)
+  assert.equal(await client.take(5), 'hello')
+  await client.gone()
+  await origin.connections[0]?.gone()
+  await quiet(() => proxy.statistics().requests.active === 0)
+  assert.equal(proxy.statistics().requests.failures.request_timeout, 1)
+  assert.deepEqual(accessLog, ['101 SI\n'])
 })
