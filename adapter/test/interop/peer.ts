@@ -42,10 +42,16 @@ export const PEERS = [
   { library: 'shmipc-rs', program: 'rust-peer' }
 ] as const
 
+/** The program's path; undefined when it is not built. */
+export function built(name: Program): string | undefined {
+  const path = fileURLToPath(new URL(name, BUILD))
+  return existsSync(path) ? path : undefined
+}
+
 /** The program's path, or undefined after the test was skipped for want of it. */
 export function program(t: TestContext, name: Program): string | undefined {
-  const path = fileURLToPath(new URL(name, BUILD))
-  if (existsSync(path)) return path
+  const path = built(name)
+  if (path !== undefined) return path
   t.skip(`${name} is not built: npm run test:interop builds it where its compiler can be had`)
   return undefined
 }
@@ -59,7 +65,7 @@ export class ForeignPeer {
   readonly #waiting = new Map<number, (answer: Answer) => void>()
   #lastId = 0
 
-  constructor(command: readonly string[], env: Readonly<Record<string, string>>) {
+  constructor(command: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const [path, ...args] = command
     this.process = spawn(path!, args, {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
