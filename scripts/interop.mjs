@@ -17,7 +17,9 @@ const RUST_PEER = join(ROOT, 'adapter/test/interop/rust')
 const GO_PROGRAMS = [
   { name: 'go-peer', module: 'adapter/test/interop/go', package: '.' },
   { name: 'go-service', module: 'examples/go-service', package: './service' },
-  { name: 'go-proxy', module: 'examples/go-service', package: './proxy' }
+  { name: 'go-proxy', module: 'examples/go-service', package: './proxy' },
+  { name: 'go-hello-client', module: 'examples/go-service', package: './hello-client' },
+  { name: 'go-hello-server', module: 'examples/go-service', package: './hello-server' }
 ]
 
 /** Removes what an earlier build left: a test must not run with a program that cannot be built. */

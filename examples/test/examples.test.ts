@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { test } from 'node:test'
 import { sharedMemory } from '../../adapter/index.ts'
+import { ROOT, Run } from './run.ts'
 
-// Compiled to dist/examples/test/.
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const SERVER = join(ROOT, 'examples/fastify-app/server.js')
 const CLIENT = join(ROOT, 'examples/undici-client/client.js')
 const HTTP_CLIENT = join(ROOT, 'examples/http-agent/client.js')
@@ -135,38 +131,4 @@ function logLines(output: string): Record<string, unknown>[] {
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as Record<string, unknown>)
-}
-
-class Run {
-  readonly process: ChildProcess
-  readonly exit: Promise<unknown[]>
-  output = ''
-
-  constructor(
-    t: TestContext,
-    directory: string,
-    args: readonly string[],
-    environment: NodeJS.ProcessEnv = {}
-  ) {
-    this.process = spawn(process.execPath, args, {
-      env: { ...process.env, SHMESH_DIR: directory, PORT: '0', ...environment },
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
-    this.exit = once(this.process, 'close')
-    for (const stream of [this.process.stdout!, this.process.stderr!]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.output += text
-      })
-    }
-    t.after(() => this.process.kill('SIGKILL'))
-  }
-
-  /** Rejects when the process ends without having printed it. */
-  async printed(text: string): Promise<void> {
-    const ended = this.exit.then(() => assert.fail(this.output))
-    ended.catch(() => undefined)
-    while (!this.output.includes(text)) {
-      await Promise.race([once(this.process.stdout!, 'data'), ended])
-    }
-  }
 }

@@ -34,7 +34,13 @@ const BUILD = new URL('../../../../adapter/test/interop/build/', import.meta.url
 /** Where a peer answers. */
 const ANSWERS_FD = 3
 
-export type Program = 'go-peer' | 'go-service' | 'go-proxy' | 'rust-peer'
+export type Program =
+  | 'go-hello-client'
+  | 'go-hello-server'
+  | 'go-peer'
+  | 'go-proxy'
+  | 'go-service'
+  | 'rust-peer'
 
 /** Libraries that can be at the other end, and the programs that use them. */
 export const PEERS = [

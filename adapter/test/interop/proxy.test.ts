@@ -1,14 +1,12 @@
 /** The proxy with Go on either side of it, and the programs of examples/go-service. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { pattern } from '../support/pattern.ts'
-import { type Scene, scene } from '../support/scene.ts'
+import { scene } from '../support/scene.ts'
 import { app } from './ends.ts'
 import { type Answered, program, startForeign } from './peer.ts'
+import { run } from './run.ts'
 
 const CLI = fileURLToPath(new URL('../../../proxy/cli.js', import.meta.url))
 
@@ -54,23 +52,3 @@ test('a Go proxy in front of a Fastify app', async (t) => {
     assert.ok(body.equals(Buffer.from(await answer.arrayBuffer())), `${size} bytes`)
   }
 })
-
-/** Runs a command until the test ends; resolves with the line that matches. */
-async function run(here: Scene, command: readonly string[], ready: RegExp): Promise<string> {
-  const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
-  const closed = once(child, 'close')
-  here.defer(async () => {
-    child.kill('SIGTERM')
-    await closed
-  })
-  let printed = ''
-  return new Promise((resolve, reject) => {
-    for (const output of [child.stdout, child.stderr]) {
-      createInterface(output).on('line', (line) => {
-        printed += `${line}\n`
-        if (ready.test(line)) resolve(line)
-      })
-    }
-    child.once('close', () => reject(new Error(`${command[0]} ended: ${printed}`)))
-  })
-}
