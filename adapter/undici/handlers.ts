@@ -99,18 +99,23 @@ const CONTROLLER_METHODS = ['onResponseStart', 'onResponseData', 'onResponseEnd'
  */
 export function checkMethods(handler: Handler, tunnels: boolean): void {
   if (!isControllerHandler(handler)) {
-    const needed = ['onConnect', 'onError', ...(tunnels ? ['onUpgrade'] : LEGACY_METHODS)]
-    checkFunctions(handler, needed, ['onBodySent'])
+    checkFunctions(handler, ['onConnect', 'onError'])
+    checkOptional(handler, ['onBodySent'])
+    checkFunctions(handler, tunnels ? ['onUpgrade'] : LEGACY_METHODS)
   } else if (IS_UNDICI_8) {
-    const needed = ['onResponseError', ...(tunnels ? ['onRequestUpgrade'] : CONTROLLER_METHODS)]
-    checkFunctions(handler, needed, ['onBodySent', 'onRequestSent'])
+    checkFunctions(handler, ['onResponseError'])
+    checkOptional(handler, ['onBodySent', 'onRequestSent'])
+    checkFunctions(handler, tunnels ? ['onRequestUpgrade'] : CONTROLLER_METHODS)
   }
 }
 
-function checkFunctions(handler: object, needed: readonly string[], optional: string[]): void {
+function checkFunctions(handler: object, names: readonly string[]): void {
+  for (const name of names) checkFunction(name, (handler as Record<string, unknown>)[name])
+}
+
+function checkOptional(handler: object, names: readonly string[]): void {
   const methods = handler as Record<string, unknown>
-  for (const name of needed) checkFunction(name, methods[name])
-  for (const name of optional) {
+  for (const name of names) {
     if (methods[name] !== undefined) checkFunction(name, methods[name])
   }
 }
