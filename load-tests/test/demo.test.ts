@@ -19,7 +19,8 @@ test('drives every chain, survives exhaustion and a killed worker, and leaves no
   const last = demo.output.trimEnd().split('\n').at(-1)!
   assert.deepEqual({ code, signal }, { code: 0, signal: null }, demo.output)
   // A busy machine may run short of memory once more when a worker is started again, and end so.
-  const labels = sharedMemory().addon === undefined ? 'socket' : 'shm( -> fallback -> shm)+( -> fallback)?'
+  const labels =
+    sharedMemory().addon === undefined ? 'socket' : 'shm( -> fallback -> shm)+( -> fallback)?'
   assert.match(last, new RegExp(`^[\\d,]+ requests, 0 failed, ${labels}, CPU .+, 0 slices leaked$`))
   await demo.assertNothingLeft()
 })
