@@ -4,16 +4,9 @@ import { type RunningProxy, startProxy } from '../demo/servers.ts'
 import type { Workspace } from '../demo/workspace.ts'
 import type { AppMode } from './app.ts'
 import type { OutboundMode } from './outbound-client.ts'
+import type { Chain } from './plan.ts'
 
-export const OUTBOUND_CHAINS = [
-  'outbound-tcp',
-  'outbound-nginx-tuned',
-  'outbound-haproxy-tuned',
-  'outbound-shmesh-tcp',
-  'outbound-shmesh-unix',
-  'outbound-shmesh-shm'
-] as const
-export type OutboundChain = (typeof OUTBOUND_CHAINS)[number]
+export type OutboundChain = Extract<Chain, `outbound-${string}`>
 
 export const OUTBOUND_TITLES: Readonly<Record<OutboundChain, string>> = {
   'outbound-tcp': 'undici, TCP',
@@ -27,8 +20,8 @@ export const OUTBOUND_TITLES: Readonly<Record<OutboundChain, string>> = {
 /** Sizes of the outbound cells. */
 export const OUTBOUND_BYTES: readonly number[] = [64, 16 * 1024, 256 * 1024, 1024 * 1024]
 
-export function isOutbound(chain: string): chain is OutboundChain {
-  return (OUTBOUND_CHAINS as readonly string[]).includes(chain)
+export function isOutbound(chain: Chain): chain is OutboundChain {
+  return chain.startsWith('outbound-')
 }
 
 /** The proxy of ours that is asked by way of `mode` and asks the app at `path`. */
