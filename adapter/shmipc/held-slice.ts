@@ -4,7 +4,19 @@ import type { ShmSession } from './session.ts'
 const HELD: unique symbol = Symbol('shmesh.held')
 
 interface OwnMemory extends ArrayBuffer {
-  [HELD]?: HeldSlice | undefined
+  /** null: it was sent or released. */
+  [HELD]?: HeldSlice | null
+}
+
+/** Below, a copy is cheaper than a slice held on its own. */
+export const MIN_HELD_BYTES: number = 16 * 1024
+
+/**
+ * `bytes` of the session's memory to be filled and then written, whatever was in them before;
+ * undefined when ordinary memory serves better, or when there is no slice so large.
+ */
+export function allocateIn(session: ShmSession, bytes: number): Buffer | undefined {
+  return bytes < MIN_HELD_BYTES ? undefined : session.hold(bytes)?.expose()
 }
 
 /** Buffers that were allocated and dropped without being written give their slices back. */
@@ -42,7 +54,12 @@ export class HeldSlice implements Holding {
    * @internal
    */
   static of(buffer: Buffer): HeldSlice | undefined {
-    return buffer.byteOffset === 0 ? (buffer.buffer as OwnMemory)[HELD] : undefined
+    return buffer.byteOffset === 0 ? ((buffer.buffer as OwnMemory)[HELD] ?? undefined) : undefined
+  }
+
+  /** Whether `bytes` came from `alloc` and is empty because it was written, or released. */
+  static isOver(bytes: ArrayBufferView): boolean {
+    return (bytes.buffer as OwnMemory)[HELD] === null
   }
 
   /** @internal For user code: empty once the slice is sent or released, whoever still holds it. */
@@ -81,7 +98,7 @@ export class HeldSlice implements Holding {
     this.#exposed = undefined
     if (memory === undefined) return
     dropped.unregister(this)
-    memory[HELD] = undefined
+    memory[HELD] = null
     this.session.native.detach(memory)
   }
 }

@@ -100,6 +100,11 @@ export class Link extends EventEmitter<LinkEvents> {
     return { stream, transport: 'socket' }
   }
 
+  /** In which connections are opened now; undefined before the first, and while there is none. */
+  get session(): ShmSession | undefined {
+    return this.#session
+  }
+
   /** Those that are open, those that are being left included. */
   get sessions(): ShmSession[] {
     return this.#session === undefined ? [...this.#leaving] : [...this.#leaving, this.#session]

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import { InvalidArgumentError } from '../errors.ts'
 import { Channel, type ChannelFace, type ChannelOwner } from './channel.ts'
-import { HeldSlice } from './held-slice.ts'
+import { allocateIn, HeldSlice, MIN_HELD_BYTES } from './held-slice.ts'
 import { IdleTimer } from './idle-timer.ts'
 import type { Lease } from './lease.ts'
 import type { ShmSession } from './session.ts'
@@ -89,12 +89,12 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
    * memory when that serves better, or when shared memory is short: it is written as any Buffer.
    */
   alloc(bytes: number): Buffer {
-    return allocate(this.session, bytes)?.fill(0) ?? Buffer.alloc(bytes)
+    return allocateIn(this.session, bytes)?.fill(0) ?? Buffer.alloc(bytes)
   }
 
   /** As `alloc`, with whatever bytes the session carried there before. */
   allocUnsafe(bytes: number): Buffer {
-    return allocate(this.session, bytes) ?? Buffer.allocUnsafe(bytes)
+    return allocateIn(this.session, bytes) ?? Buffer.allocUnsafe(bytes)
   }
 
   /**
@@ -296,11 +296,7 @@ function join(buffers: readonly Buffer[], bytes: number): Buffer {
 
 /** The slice of ours that `chunk`, from `alloc`, is the memory of. */
 function heldBy(chunk: unknown): HeldSlice | undefined {
-  return Buffer.isBuffer(chunk) && chunk.length >= MIN_LENT_BYTES ? HeldSlice.of(chunk) : undefined
-}
-
-function allocate(session: ShmSession, bytes: number): Buffer | undefined {
-  return bytes < MIN_LENT_BYTES ? undefined : session.hold(bytes)?.expose()
+  return Buffer.isBuffer(chunk) && chunk.length >= MIN_HELD_BYTES ? HeldSlice.of(chunk) : undefined
 }
 
 function toBuffer({ chunk, encoding }: Piece): Buffer {

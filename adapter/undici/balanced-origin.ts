@@ -27,10 +27,15 @@ export class BalancedOrigin implements OriginOwner {
     this.#onEmpty = onEmpty
   }
 
-  /** Where the next request goes: to the directory itself, which fails, when it has no socket. */
-  next(): Origin {
+  /**
+   * Where the next request goes: to the directory itself, which fails, when it has no socket.
+   *
+   * @param preferred a socket, if it is one of ours
+   */
+  next(preferred?: string): Origin {
     const { directory } = this.#choice
-    const path = this.#choice.any(this.#load) ?? directory
+    const known = preferred !== undefined && this.#members.has(preferred)
+    const path = known ? preferred : (this.#choice.any(this.#load) ?? directory)
     this.#choice.took(path)
     return this.#member(path)
   }

@@ -13,6 +13,7 @@ import {
   RequestWriter,
   type ResponseHead
 } from '../http1/index.ts'
+import { BodyGoneError } from './body-memory.ts'
 import { ControllerListener } from './controller-listener.ts'
 import { channels } from './diagnostics.ts'
 import { checkMethods, type Handler, isControllerHandler } from './handlers.ts'
@@ -93,7 +94,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   }
 
   get replayable(): boolean {
-    return this.idempotent && this.content.source === undefined
+    return this.idempotent && this.content.source === undefined && this.hasBody
   }
 
   /** @returns false when it has to wait for others */
@@ -131,6 +132,10 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   onConnection(connection: ClientConnection): void {
     this.#connection = connection
     this.#state = SENT
+    if (!this.hasBody) {
+      this.#fail(new BodyGoneError())
+      return
+    }
     const { maxRequestsPerClient } = this.#context
     if (this.reset || connection.served + 1 === maxRequestsPerClient) connection.retired = true
     if (channels.sendHeaders.hasSubscribers) {

@@ -7,6 +7,7 @@ import {
   requestLine,
   toRequestBody
 } from '../http1/index.ts'
+import { checkUnsent } from './body-memory.ts'
 import { appendQuery } from './query.ts'
 import { checkRequestOptions, type RequestOptions } from './request-options.ts'
 
@@ -71,6 +72,7 @@ export class AgentRequest {
     this.headersTimeout = options.headersTimeout ?? headersTimeout
     this.bodyTimeout = options.bodyTimeout ?? bodyTimeout
     this.reset = options.reset === true
+    checkUnsent(options.body)
     const content = toRequestBody(options.body)
     if (content === undefined) {
       throw new errors.InvalidArgumentError(
@@ -104,6 +106,12 @@ export class AgentRequest {
   addHeader(name: string, value: string): this {
     this.#addHeader(name, value)
     return this
+  }
+
+  /** Its bytes, given as a whole, are where they were: another request may have sent them. */
+  get hasBody(): boolean {
+    const { content, length } = this.content
+    return typeof content !== 'object' || content.length === length
   }
 
   /** How long the body is said to be; undefined when it is not known and not said. */

@@ -2,6 +2,7 @@ import { type Dispatcher, errors } from 'undici'
 import { SocketChoice } from '../client/index.ts'
 import { Clock } from '../http1/index.ts'
 import { BalancedOrigin } from './balanced-origin.ts'
+import { pathOf } from './body-memory.ts'
 import type { ResolvedAgentOptions } from './options.ts'
 import { Origin, type OriginOwner } from './origin.ts'
 import { Way } from './way.ts'
@@ -65,11 +66,12 @@ export class Router {
   /**
    * Where a request to `origin` goes: through shared memory, or to another dispatcher.
    *
+   * @param body of the request: of several servers, the one in whose memory it lies
    * @throws {errors.InvalidArgumentError} of undici
    */
-  find(origin: string | URL | undefined): Origin | Dispatcher {
+  find(origin: string | URL | undefined, body?: unknown): Origin | Dispatcher {
     const route = this.#route(origin)
-    return route instanceof BalancedOrigin ? route.next() : route
+    return route instanceof BalancedOrigin ? route.next(pathOf(body)) : route
   }
 
   /** Whether requests to `origin` go through shared memory. Throws as `find`. */

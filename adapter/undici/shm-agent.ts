@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { Dispatcher, errors, getGlobalDispatcher } from 'undici'
 import type { LinkStatistics } from '../shmipc/index.ts'
+import { allocateFor, releaseBody } from './body-memory.ts'
 import { speakBothDialects } from './both-dialects.ts'
 import { AgentExchange } from './exchange.ts'
 import { checkHandler, type Handler, tellRefused } from './handlers.ts'
@@ -79,6 +80,38 @@ export class ShmAgent extends Dispatcher {
     }
   }
 
+  /**
+   * `bytes` zero bytes where the server of `origin` can read them, to be filled and then sent once,
+   * as `body` of a request to that origin: no byte of it is copied.
+   *
+   *     const body = agent.alloc(size, { origin })
+   *     encodeInto(body)
+   *     await agent.request({ origin, path: '/', method: 'POST', body })
+   *
+   * Sending gives the bytes away: the Buffer is empty from then on, and a request that breaks behind
+   * that is not sent again. Whoever does not send it gives it back by {@link release}, or drops it.
+   * To another origin it is copied.
+   *
+   * Ordinary memory below 16 KiB, when shared memory is short or there is no slice so large, before
+   * the first request to `origin`, and where requests to it do not go through shared memory.
+   *
+   * @throws {InvalidArgumentError} (`SHM_ERR_INVALID_ARG`) when `bytes` is no length
+   * @throws {errors.InvalidArgumentError} of undici (`UND_ERR_INVALID_ARG`) when `origin` is none
+   */
+  alloc(bytes: number, { origin }: { readonly origin: string | URL }): Buffer {
+    return allocateFor(this[kState].router, origin, bytes)?.fill(0) ?? Buffer.alloc(bytes)
+  }
+
+  /** As {@link alloc}, with whatever bytes this process sent there before: all must be written. */
+  allocUnsafe(bytes: number, { origin }: { readonly origin: string | URL }): Buffer {
+    return allocateFor(this[kState].router, origin, bytes) ?? Buffer.allocUnsafe(bytes)
+  }
+
+  /** Gives a Buffer of `alloc` back unsent; it is empty then. Other Buffers stay as they are. */
+  release(buffer: Buffer): void {
+    releaseBody(buffer)
+  }
+
   statistics(): ShmAgentStatistics {
     const { ways, active } = this[kState].router
     return {
@@ -130,7 +163,7 @@ function send(state: State, options: Dispatcher.DispatchOptions, handler: Handle
     )
   }
   state.shutdown.check()
-  const route = state.router.find(options.origin)
+  const route = state.router.find(options.origin, options.body)
   if (!(route instanceof Origin))
     return route.dispatch(options, speakBothDialects(handler) as never)
   return new AgentExchange(route, options, handler).begin()
