@@ -4,11 +4,14 @@
  * idempotent and its connection had been used before.
  */
 import assert from 'node:assert/strict'
+import type { EventEmitter } from 'node:events'
 import { mkdirSync, rmdirSync, rmSync, unlinkSync, watch } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import { Agent, errors } from 'undici'
 import { ShmAgent } from '../undici/index.ts'
 import type { Answer, ScriptedMethods } from './fixtures/scripted-server.ts'
 import { type Transcript, transcribe } from './scripted.ts'
@@ -118,6 +121,38 @@ async function setUp(t: TestContext) {
   s.defer(() => agent.destroy())
   return { dying, path, living, agent }
 }
+
+test('a server that dies on a plain socket is UND_ERR_SOCKET as well, as its event says', async (t) => {
+  const s = await scene(t)
+  // It takes nothing in shared memory, and closes with most of a request unread.
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => socket.destroy())
+  })
+  s.defer(() => new Promise((resolve) => server.close(resolve)))
+  await new Promise<void>((resolve) => server.listen(s.path, resolve))
+  const fallback = new Agent()
+  const agent = new ShmAgent({ uri: s.path, fallback })
+  s.defer(() => Promise.all([agent.destroy(), fallback.destroy()]))
+  const told: unknown[] = []
+  const emitter: EventEmitter = agent
+  emitter.on('disconnect', (_origin: URL, _targets: unknown, error: Error) => told.push(error))
+  const options = { origin: ORIGIN, path: '/', method: 'PUT', body: Buffer.alloc(8_000_000) }
+  await assert.rejects(agent.request(options as never), (error: Error) => {
+    assert.ok(error instanceof errors.SocketError)
+    assert.match((error.cause as NodeJS.ErrnoException).code!, /^(ECONNRESET|EPIPE)$/)
+    return true
+  })
+  await eventually('disconnect was told', () => told.length > 0)
+  assert.ok(told[0] instanceof errors.SocketError)
+
+  // What a body fails with is its own.
+  const failing = new PassThrough()
+  const own = Object.assign(new Error('of the body'), { code: 'ECONNRESET' })
+  const failed = agent.request({ ...options, body: failing } as never)
+  failing.destroy(own)
+  await assert.rejects(failed, own)
+})
 
 /** As `transcribe`, and what has been told so far. */
 function send(agent: ShmAgent, options: object) {

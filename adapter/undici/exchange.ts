@@ -21,7 +21,7 @@ import { LegacyListener } from './legacy-listener.ts'
 import type { Listener, Steering } from './listener.ts'
 import { AgentRequest } from './request.ts'
 import type { RequestOptions } from './request-options.ts'
-import { translateError } from './translate-error.ts'
+import { translateBreak, translateError } from './translate-error.ts'
 
 /**
  * A larger chunk is copied in pieces as large as those of a socket: the allocator keeps memory of
@@ -270,7 +270,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
 
   onFailure(error: Error): void {
     this.#connection = undefined
-    const reason = translateError(error)
+    const reason = translateBreak(error)
     if (this.#state !== BODY) {
       this.#fail(reason)
       return

@@ -14,7 +14,7 @@ import {
 import { carrierOf } from './carrier.ts'
 import { channels } from './diagnostics.ts'
 import type { ExchangeContext } from './exchange.ts'
-import { translateError } from './translate-error.ts'
+import { translateBreak } from './translate-error.ts'
 import type { Way } from './way.ts'
 
 /** What an origin tells its agent. */
@@ -108,7 +108,7 @@ export class Origin implements PoolOwner, ExchangeContext {
   onDisconnected(_connection: ClientConnection, error: Error | undefined): void {
     if (this.pool.size > 0) return
     this.#disconnected =
-      error === undefined ? new errors.InformationalError('reset') : translateError(error)
+      error === undefined ? new errors.InformationalError('reset') : translateBreak(error)
     // Behind the end of the exchange it carried, as a socket's 'close'.
     setImmediate(() => this.tellDisconnected())
   }

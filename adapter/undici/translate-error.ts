@@ -39,6 +39,13 @@ export function translateError(error: Error): Error {
   return error
 }
 
+/** As `translateError`, of a connection that broke: a reset of a socket is one of shared memory. */
+export function translateBreak(error: Error): Error {
+  const { code } = error as NodeJS.ErrnoException
+  if (code !== 'ECONNRESET' && code !== 'EPIPE') return translateError(error)
+  return caused(new errors.SocketError(error.message), error)
+}
+
 function ofResponse(error: HttpParseError): Error {
   switch (error.code) {
     case 'HTTP_HEADERS_TOO_LARGE':
