@@ -2,7 +2,18 @@
 import assert from 'node:assert/strict'
 import type { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { Agent, Dispatcher, interceptors, MockAgent, Pool, RetryAgent, request } from 'undici'
+import {
+  Agent,
+  BalancedPool,
+  Dispatcher,
+  EnvHttpProxyAgent,
+  interceptors,
+  MockAgent,
+  Pool,
+  RetryAgent,
+  RoundRobinPool,
+  request
+} from 'undici'
 import { type DispatchController, ShmAgent, shm } from '../undici/index.ts'
 import { type Dialect, startScripted, transcribe } from './scripted.ts'
 import { eventually } from './support/eventually.ts'
@@ -117,6 +128,59 @@ test('in Agent and Pool as factory, it stays while it has connections', async (t
       [true]
     )
   }
+})
+
+test('in BalancedPool and RoundRobinPool as factory, what waits goes on when one is free', async (t) => {
+  const { s, own, server } = await setUp(t)
+  for (const Outer of [BalancedPool, RoundRobinPool]) {
+    const factory = () => {
+      const inner = new ShmAgent({ uri: s.path, connections: 1 })
+      s.defer(() => inner.destroy())
+      return inner
+    }
+    const outer = own(new Outer(ORIGIN, { factory: factory as never, connections: 1 } as never))
+    await server.call('seen')
+    const all = Array.from({ length: 5 }, () =>
+      transcribe(outer, { origin: ORIGIN, path: '/', method: 'GET' })
+    )
+    for (const { events } of await Promise.all(all)) assert.equal(events.at(-1), 'end {}')
+    assert.equal((await server.call('seen')).length, 5)
+    await outer.close()
+  }
+})
+
+test('an EnvHttpProxyAgent, which Node.js may have made global, is a fallback', async (t) => {
+  const { s, own, tcp } = await setUp(t)
+  const fallback = own(new EnvHttpProxyAgent({ noProxy: '*' }))
+  const agent = own(new ShmAgent({ routes: { 'app.test': s.path }, fallback }))
+  for (const origin of [ORIGIN, tcp]) {
+    const { body } = await request(origin, { dispatcher: agent })
+    assert.equal(await body.text(), 'ok')
+  }
+})
+
+test('HTTP/2 is neither offered nor refused: allowH2 says nothing here', async (t) => {
+  const { agent, server } = await setUp(t)
+  for (const allowH2 of [true, false]) {
+    const options = { origin: ORIGIN, path: '/', method: 'GET', allowH2 } as never
+    assert.equal((await transcribe(agent, options)).events.at(-1), 'end {}')
+  }
+  for (const { headers } of await server.call('seen')) {
+    assert.deepEqual(headers, ['host', 'app.test', 'connection', 'keep-alive'])
+  }
+})
+
+test('it has no private members, which a Proxy of undici could not reach', async (t) => {
+  const { agent } = await setUp(t)
+  const composed = new Proxy(agent, {})
+  const { body } = await composed.request({ origin: ORIGIN, path: '/', method: 'GET' })
+  assert.equal(await body.text(), 'ok')
+  assert.equal(composed.alloc(10, { origin: ORIGIN }).length, 10)
+  composed.release(composed.allocUnsafe(100_000, { origin: ORIGIN }))
+  assert.equal(composed.statistics().links.length, 1)
+  assert.equal(composed.closed, false)
+  await composed.close()
+  assert.equal(composed.destroyed, true)
 })
 
 test('connect and disconnect are told once for all connections of an origin', async (t) => {
