@@ -12,8 +12,9 @@
  *   What differs there is due to that, and not to shared memory.
  */
 import { EventEmitter, once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { request as httpRequest, Server } from 'node:http'
-import Module from 'node:module'
+import Module, { createRequire } from 'node:module'
 import { connect as connectSocket, createServer, Socket } from 'node:net'
 import { join } from 'node:path'
 import shmesh from '../../dist/adapter/fastify/index.js'
@@ -26,6 +27,10 @@ const MEMORY = '8MiB'
 /** Some tests close an app whose handlers never answer, some look at the address. */
 const OPTIONS = { drainTimeout: '1s', remoteAddress: '127.0.0.1' }
 const APP = Symbol('app')
+/** The framework itself, or the one a plugin is tested with. */
+const FASTIFY = existsSync(join(root, 'fastify.js'))
+  ? join(root, 'fastify.js')
+  : createRequire(join(root, 'package.json')).resolve('fastify')
 
 /** @type {WeakMap<Server, Promise<import('../../dist/adapter/index.js').ShmSession>>} */
 const sessions = new WeakMap()
@@ -86,9 +91,7 @@ if (mode !== 'socket')
 const load = Module._load
 Module._load = function (name, parent, ...rest) {
   const loaded = load.call(this, name, parent, ...rest)
-  if (name === 'light-my-request' && parent?.filename === join(root, 'fastify.js')) {
-    return wrapInject(loaded)
-  }
+  if (name === 'light-my-request' && parent?.filename === FASTIFY) return wrapInject(loaded)
   if (typeof loaded !== 'function' || loaded.name !== 'fastify') return loaded
   return wrapFastify(loaded)
 }
