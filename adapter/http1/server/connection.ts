@@ -161,8 +161,9 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     this.#peerEnded = true
     if (this.#failed) return
     if (this.#busy) {
-      // For node:http a client that sends no more has gone: `request.signal` aborts.
-      if (!allowsHalfOpen(this.server)) this.#abandon()
+      // For node:http a client that sends no more has gone: `request.signal` aborts. Behind a socket
+      // it hears so in another turn, when handlers that wait for nothing have answered.
+      if (!allowsHalfOpen(this.server)) setImmediate(abandon, this)
       // Its last request, unless others wait behind it.
       else if (this.#response !== undefined && this.#pending.empty) {
         this.#response.shouldKeepAlive = false
@@ -360,8 +361,9 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     if (this.#peerEnded && !this.#busy) this.onEnd()
   }
 
-  /** What has been answered still arrives; what has not been is aborted. */
-  #abandon(): void {
+  /** @internal The client has gone. What has been answered still arrives, the rest is aborted. */
+  onAbandoned(): void {
+    if (!this.#busy || this.#closed) return
     this.#pending.clear()
     const response = this.#response as (WireResponse & { _last: boolean }) | undefined
     if (response?.finished === true) response._last = true
@@ -389,6 +391,10 @@ function setMessage(stream: WireStream, response: WireResponse | null): void {
 
 function finish(connection: HttpConnection, response: WireResponse): void {
   connection.onFinish(response)
+}
+
+function abandon(connection: HttpConnection): void {
+  connection.onAbandoned()
 }
 
 function emitClose(response: WireResponse): void {

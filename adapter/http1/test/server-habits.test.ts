@@ -108,3 +108,22 @@ test('a client that half-closes has gone, unless the server says otherwise', asy
   assert.deepEqual(told, ['closed: true'])
   assert.ok(slow.destroyed)
 })
+
+test('who half-closes behind its requests hears what needs no more than ticks', async (t) => {
+  const scene = new ServerScene(t)
+  const aborted: (string | undefined)[] = []
+  scene.server.on('request', async (request, response) => {
+    request.once('aborted', () => aborted.push(request.url))
+    if (request.url === '/waits') return
+    for (let tick = 0; tick < 5; tick++) await new Promise<void>((done) => process.nextTick(done))
+    response.end(`<${request.url}>`)
+  })
+  const stream = scene.connect()
+  stream.deliver(['/a', '/b', '/waits', '/late'].map((path) => GET.replace('/', path)).join(''))
+  // In the turn of its requests: there is no other one between, as there is behind a socket.
+  stream.finish()
+  await settled()
+  assert.deepEqual(stream.output.match(/<.*?>/g), ['</a>', '</b>'])
+  assert.deepEqual(aborted, ['/waits'])
+  assert.ok(stream.destroyed)
+})
