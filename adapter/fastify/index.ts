@@ -113,11 +113,15 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
     }
   })
 
-  if (listen === 'ready') app.addHook('onReady', open)
+  // An app that is closed while it starts is not served, and closes as any other does.
+  const openUnlessClosing = async () => {
+    if (!served.closing) await open()
+  }
+  if (listen === 'ready') app.addHook('onReady', openUnlessClosing)
 
   // As Fastify says of its own sockets, and then only: an app that does not listen logs nothing more.
   app.addHook('onListen', async () => {
-    if (listen === 'listen') await open().catch((error) => giveUp(app, error))
+    if (listen === 'listen') await openUnlessClosing().catch((error) => giveUp(app, error))
     if (served.transport === undefined) return
     for (const path of served.paths) app.log.info(`Server listening at shm://${path}`)
   })

@@ -56,6 +56,11 @@ export class ServedPaths {
     return this.#listeners[0]?.transport
   }
 
+  /** It takes nobody new, and cannot be opened. */
+  get closing(): boolean {
+    return this.#left !== undefined
+  }
+
   /** Connections of either kind. */
   get connections(): number {
     return this.#own.size + this.#borrowed.size
@@ -75,7 +80,7 @@ export class ServedPaths {
    * @throws {ShmError} `SHM_ERR_SESSION_CLOSED` after `leave`
    */
   open(): Promise<void> {
-    if (this.#left !== undefined) {
+    if (this.closing) {
       return Promise.reject(new ShmError('SHM_ERR_SESSION_CLOSED', 'the server is closing'))
     }
     this.#opening ??= this.#open().catch((error) => {

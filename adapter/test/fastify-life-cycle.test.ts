@@ -89,6 +89,20 @@ test('an app that is closed while it opens leaves nothing', async (t) => {
   assert.equal(existsSync(s.path), false)
 })
 
+for (const listen of ['ready', 'listen'] as const) {
+  test(`an app that is told to close while it starts does both; listen: '${listen}'`, async (t) => {
+    const s = await scene(t)
+    const app = appFor(s, { listen })
+    const told = new AbortController()
+    const started = app.listen({ port: 0, signal: told.signal })
+    told.abort()
+    // Fastify's answer when it did not listen.
+    assert.equal(await started, undefined)
+    await app.close()
+    assert.equal(existsSync(s.path), false)
+  })
+}
+
 test('a word that is none of the three is refused', async (t) => {
   const s = await scene(t)
   const app = Fastify()
