@@ -1,5 +1,6 @@
 import type { Channel } from './channel.ts'
 import { HeldSlice } from './held-slice.ts'
+import { sendInOneSlice } from './one-slice.ts'
 import type { ShmSession } from './session.ts'
 import { SharedBody } from './shared-body.ts'
 import { Status } from './status.ts'
@@ -12,14 +13,6 @@ const HIGH_WATER_BYTES = 64 * 1024
 const FALLBACK_AFTER_MS = 10
 /** The same towards plain shmipc: after one such message shmipc-go opens no stream for 30 s. */
 const LAST_RESORT_MS = 1000
-/** Encodings of which `Buffer.byteLength` counts characters that decode to nothing. */
-const GUESSED_LENGTH = /^(hex|base64)/i
-
-const IS_UTF8 = /^utf-?8$/i
-
-/** What the smallest slices between two shmesh ends hold: it never comes in two. */
-const ONE_SLICE_BYTES = 4096
-
 /** Smaller ones are copied: that costs less than finding out where they lie. */
 const MIN_OWN_BYTES = 16 * 1024
 
@@ -88,13 +81,21 @@ export class ChannelWriter {
       return true
     }
     const own = ownerOf(body)
-    if (
-      own === undefined &&
-      this.#mayGather(body, encoding) &&
-      this.#gather(before, body, encoding, after)
-    ) {
-      taken?.()
-      return true
+    if (own === undefined && this.#queue.length === 0 && !this.#fallback && this.#credit > 0) {
+      const bytes = sendInOneSlice(
+        this.#session,
+        this.#id,
+        before,
+        body,
+        encoding,
+        after,
+        MAX_MESSAGE_BYTES
+      )
+      if (bytes >= 0) {
+        if (bytes > 0) this.#sent(bytes)
+        taken?.()
+        return true
+      }
     }
     if (before !== '') this.#add(Buffer.from(before, 'latin1'))
     if (typeof body === 'string') this.#add(Buffer.from(body, encoding), taken)
@@ -187,74 +188,6 @@ export class ChannelWriter {
     }
     this.#queue.push({ buffer, own, taken })
     this.length += buffer.length
-  }
-
-  #mayGather(body: Buffer | string | undefined, encoding: BufferEncoding): boolean {
-    if (this.#queue.length > 0 || this.#fallback || this.#credit <= 0) return false
-    // Bytes that turn out missing would be sent as they lie in memory.
-    return typeof body !== 'string' || !GUESSED_LENGTH.test(encoding)
-  }
-
-  /** All into one slice, strings encoded in place. */
-  #gather(
-    before: string,
-    body: Buffer | string | undefined,
-    encoding: BufferEncoding,
-    after: string
-  ): boolean {
-    const isText = typeof body === 'string'
-    // No character takes more, in any encoding but those a string of which is longer than its bytes.
-    const room = before.length + (isText ? 3 * body.length : (body?.length ?? 0)) + after.length + 1
-    if (room <= ONE_SLICE_BYTES && this.#session.peer === 'shmesh') {
-      const taken = this.#writeText(before, body, encoding, after, room)
-      if (taken !== undefined) return taken
-    }
-    const bodyBytes =
-      body === undefined ? 0 : isText ? Buffer.byteLength(body, encoding) : body.length
-    const bytes = before.length + bodyBytes + after.length
-    if (bytes === 0) return true
-    if (bytes > MAX_MESSAGE_BYTES) return false
-    const { native, spans, memory } = this.#session
-    // Shared by two slices it would be: the general way does that. What is not sent is taken back
-    // by the next allocation.
-    if (native.allocate(bytes) !== 1 || spans[1] !== bytes) return false
-    let at = spans[0]!
-    if (before !== '') at += memory.write(before, at, 'latin1')
-    if (isText) at += memory.write(body, at, encoding)
-    else if (body !== undefined) at += body.copy(memory, at)
-    if (after !== '') memory.write(after, at, 'latin1')
-    if (!native.send(this.#id)) return false
-    this.#sent(bytes)
-    return true
-  }
-
-  /**
-   * What surely fits one slice, by one call: it is all or nothing.
-   *
-   * @returns undefined when it must be done the general way
-   */
-  #writeText(
-    before: string,
-    body: Buffer | string | undefined,
-    encoding: BufferEncoding,
-    after: string,
-    room: number
-  ): boolean | undefined {
-    let head = before
-    let rest = body
-    if (after !== '') {
-      if (body !== undefined) return undefined
-      head += after
-    } else if (typeof body === 'string' && !IS_UTF8.test(encoding)) {
-      if (encoding !== 'latin1') return undefined
-      head += body
-      rest = undefined
-    }
-    if (room === 1) return true
-    const bytes = this.#session.native.writeText(this.#id, head, rest, room)
-    if (bytes === 0) return false
-    this.#sent(bytes)
-    return true
   }
 
   readonly #continue = (): boolean => {

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { NativeSession } from '../../native/index.ts'
 import { publishSessionClose, publishSessionOpen, publishStreamFallback } from '../diagnostics.ts'
 import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
-import { Arrivals, type ArrivalTarget } from './arrivals.ts'
+import { Arrivals } from './arrivals.ts'
 import { BorrowedSlices } from './borrowed-slices.ts'
 import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
@@ -23,10 +23,10 @@ import {
   withHolders
 } from './session-statistics.ts'
 import { Signals } from './signals.ts'
-import type { SliceRef } from './slice-ref.ts'
 import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
 import { ShmStream } from './stream.ts'
+import { StreamRouter } from './stream-router.ts'
 import { StreamTable } from './stream-table.ts'
 
 export interface SessionEvents {
@@ -47,7 +47,7 @@ export interface SessionEvents {
  * The process that connected is the client and opens streams. A session ends with its socket: then
  * every stream is destroyed with `ECONNRESET`, and memory and descriptors go at once.
  */
-export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTarget, Watched {
+export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
   /** Path of the socket the session was made on. */
   readonly path: string
   readonly role: 'client' | 'server'
@@ -120,7 +120,12 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.sealed = description.sealed
     this.#sliceHeaderBytes = description.sliceHeaderBytes
     const words = new Uint32Array(Math.max(16 * 1024, 2 * description.maxEventWords))
-    this.#arrivals = new Arrivals(this, this.memory, words)
+    const router = new StreamRouter(this, this.#channels, {
+      accept: (id) => this.#accept(id),
+      whenControlRead: (action) =>
+        this.#control.whenCaughtUp(native.unreadControl(this.#controlFd), action)
+    })
+    this.#arrivals = new Arrivals(router, this.memory, words)
     this.spans = new Uint32Array(2 * description.slices)
     this.waiters = new SliceWaiters()
     this.#signals = new Signals(native, this.waiters, () => this.#checkEmpty())
@@ -139,10 +144,10 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
       beforeMessage: () => native.poll(),
       beforeSending: () => native.wakePeer(),
       onPolling: () => native.poll(),
-      onStreamClose: (id) => this.#endChannel(id, Status.close),
+      onStreamClose: (id) => router.end(id, Status.close),
       onHotRestart: (epoch) => this.#onLeave(epoch),
       onHotRestartAck: (epoch) => this.#departure.agreed(epoch),
-      onFallback: (id, status, data) => this.#onFallback(id, status, data),
+      onFallback: (id, status, data) => router.onFallback(id, status as Status, data),
       onEnd: (error) => this.#onSocketEnd(error)
     })
     const errno = native.start(
@@ -351,53 +356,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements ArrivalTa
     this.waiters.retry()
   }
 
-  #onFallback(id: number, status: number, data: Buffer): void {
-    if (this.#ended) return
-    if (status !== Status.data) {
-      this.onEnd(id, status as Status)
-      return
-    }
-    if (data.length > 0) this.channelFor(id)?.onFallback(data)
-  }
-
-  /** @internal The peer returned a lent message, read. */
-  onLendDone(first: number): void {
-    this.lent.done(first)
-  }
-
-  /** @internal */
-  onCredit(id: number, bytes: number): void {
-    this.#channels.get(id)?.onCredit(bytes)
-  }
-
-  /** @internal */
-  release(slice: SliceRef): void {
-    this.borrowed.release(slice)
-  }
-
-  /** @internal By the ring, the peer ended a stream, one direction or both. */
-  onEnd(id: number, status: Status): void {
-    if (this.peer === 'shmesh') {
-      this.#endChannel(id, status)
-      return
-    }
-    // shmipc-go puts it there although bytes of the stream may be on their way by the socket.
-    const unread = this.native.unreadControl(this.#controlFd)
-    this.#control.whenCaughtUp(unread, () => this.#endChannel(id, status))
-  }
-
-  #endChannel(id: number, status: Status): void {
-    if (this.#channels.settleReset(id)) return
-    // A stream may end before it carried a byte: whoever opened it waits for our end of it.
-    const channel = status === Status.fin ? this.channelFor(id) : this.#channels.get(id)
-    channel?.onEnd(status)
-  }
-
-  /** @internal The channel a message is for: the client's may be new. */
-  channelFor(id: number): Channel | undefined {
-    const known = this.#channels.get(id)
-    if (known !== undefined || this.role === 'client') return known
-    if (this.#channels.isReset(id)) return undefined
+  #accept(id: number): Channel | undefined {
     const stream = this.#addStream(id)
     if (this.#closing || this.listenerCount('stream') === 0) stream.destroy()
     else this.emit('stream', stream)

@@ -1,8 +1,5 @@
 #include "hostile_run.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -18,6 +15,7 @@
 #include "core/atomics.h"
 #include "core/layout.h"
 #include "core/session.h"
+#include "misdeeds.h"
 #include "session_pair.h"
 #include "two_threads.h"
 
@@ -28,7 +26,6 @@ using namespace layout;
 
 constexpr std::uint64_t kMemory = 256 * 1024;
 constexpr int kSteps = 80;
-constexpr std::size_t kPage = 4096;
 
 enum class Malice : std::uint8_t {
   kBetweenSteps,
@@ -68,7 +65,7 @@ class Run {
         is_client_(Below(2) == 0),
         victim_(is_client_ ? *pair_.client : *pair_.server),
         peer_(is_client_ ? *pair_.server : *pair_.client),
-        peer_side_(is_client_ ? Side::kServer : Side::kClient),
+        misdeeds_(pair_, victim_, is_client_ ? Side::kServer : Side::kClient, sealed_),
         words_(std::max(victim_.MaxEventWords(), peer_.MaxEventWords()) + 256),
         rate_(1u << Below(7)) {}
 
@@ -79,14 +76,14 @@ class Run {
       meanwhile = std::async(std::launch::async, [this, &stop, chosen = Below(1u << 31)] {
         std::mt19937 random(chosen);
         while (!stop.load()) {
-          Misbehave(random);
+          misdeeds_.Any(random);
           Dawdle(static_cast<std::uint32_t>(random()) % 500);
         }
       });
     }
     try {
       for (int step = 0; step < kSteps && Step(); step++) {
-        if (malice_ == Malice::kBetweenSteps && Below(rate_) == 0) Misbehave(random_);
+        if (malice_ == Malice::kBetweenSteps && Below(rate_) == 0) misdeeds_.Any(random_);
         if (malice_ == Malice::kPayloadsOnly) SpoilPayload();
         CheckAccounts(victim_);
       }
@@ -106,91 +103,13 @@ class Run {
   std::uint32_t Below(std::uint32_t bound) { return static_cast<std::uint32_t>(random_()) % bound; }
   std::byte* region() const { return pair_.region(); }
 
-  // --- the peer's misdeeds
-
-  void Misbehave(std::mt19937& random) {
-    const auto below = [&random](std::uint32_t bound) {
-      return static_cast<std::uint32_t>(random()) % bound;
-    };
-    const auto& lists = victim_.region().lists();
-    const auto& geometry = lists[below(static_cast<std::uint32_t>(lists.size()))].geometry();
-    const std::uint32_t slice = geometry.area() + below(geometry.capacity) * geometry.stride();
-    const std::uint32_t other = geometry.area() + below(geometry.capacity) * geometry.stride();
-    const std::array<std::uint32_t, 5> values = {other, other - geometry.area(), below(5000),
-                                                 static_cast<std::uint32_t>(random()), 0xffffffff};
-    const std::uint32_t value = values[below(5)];
-    const Side side = below(2) == 0 ? Side::kClient : Side::kServer;
-    switch (below(13)) {
-      case 0:  // a link of a list or of a message
-        pair_.SetWord(slice + kSliceNext, value);
-        pair_.SetFlags(slice, static_cast<std::uint8_t>(below(4)));
-        break;
-      case 1:
-        pair_.SetWord(slice + 4 * below(5), value);
-        break;
-      case 2:
-        pair_.SetWord(geometry.header + 4 * below(9), value);
-        break;
-      case 3:
-      case 4:  // any event about any slice
-        PushForged(slice, below(9));
-        break;
-      case 5:  // a cycle, sent or returned
-        pair_.SetWord(slice + kSliceNext, below(2) == 0 ? other : other - geometry.area());
-        pair_.SetFlags(slice, kFlagHasNext | kFlagInUse);
-        pair_.SetWord(other + kSliceNext, below(2) == 0 ? slice : slice - geometry.area());
-        pair_.SetFlags(other, kFlagHasNext | kFlagInUse);
-        PushForged(slice, below(2) == 0 ? 0 : 5);
-        break;
-      case 6:  // a counter, a flag, the capacity
-        StoreRelaxed<std::uint32_t>(pair_.ring(side) + 4 * below(6), below(2) == 0 ? below(80) : value);
-        break;
-      case 7:  // an element
-        StoreRelaxed<std::uint32_t>(
-            pair_.ring(side) + kRingHeaderBytes + 4 * below(3 * victim_.send_queue().capacity()), value);
-        break;
-      case 8:
-        if (below(8) == 0) Cut(below);
-        break;
-      case 9:  // a bit of any header
-        FlipBit(slice + below(kSliceHeaderBytes), below(8));
-        break;
-      default:
-        StoreRelaxed<std::uint8_t>(region() + random() % pair_.buffers->bytes().size(),
-                                   static_cast<std::uint8_t>(below(256)));
-        break;
-    }
-  }
-
-  void PushForged(std::uint32_t offset, std::uint32_t status) {
-    pair_.PushRaw(offset, status, peer_side_);
-  }
-
-  void FlipBit(std::uint32_t offset, std::uint32_t bit) {
-    std::byte* byte = region() + offset;
-    StoreRelaxed<std::uint8_t>(byte, static_cast<std::uint8_t>(LoadRelaxed<std::uint8_t>(byte) ^ (1u << bit)));
-  }
-
-  // Punches out a page, or cuts off what follows it when the memory is not sealed.
-  template <typename Random>
-  void Cut(const Random& below) {
-    const Mapping& mapping = below(4) == 0 ? *pair_.queues : *pair_.buffers;
-    const auto pages = static_cast<std::uint32_t>(mapping.bytes().size() / kPage + 1);
-    const auto at = static_cast<off_t>(below(pages) * kPage);
-    if (sealed_ || below(2) == 0) {
-      fallocate(mapping.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, kPage);
-    } else if (ftruncate(mapping.fd(), at) != 0) {
-      throw CheckFailed("ftruncate");
-    }
-  }
-
   void SpoilPayload() {
     const auto& lists = victim_.region().lists();
     const SliceList& list = lists[Below(static_cast<std::uint32_t>(lists.size()))];
     const auto& geometry = list.geometry();
     const std::uint32_t at = geometry.area() + Below(std::min(geometry.capacity, 4u)) * geometry.stride() +
                              static_cast<std::uint32_t>(kSliceHeaderBytes) + Below(geometry.payload);
-    FlipBit(at, Below(8));
+    misdeeds_.FlipBit(at, Below(8));
     spoiled_.insert(at);
   }
 
@@ -411,7 +330,7 @@ class Run {
   bool is_client_;
   Session& victim_;
   Session& peer_;
-  Side peer_side_;
+  Misdeeds misdeeds_;
   std::vector<std::uint32_t> words_;
   std::uint32_t rate_;
   std::unordered_map<std::uint32_t, Owner> owners_;
