@@ -11,6 +11,7 @@ export { fieldLine, hostLine, requestLine } from './client/request-lines.ts'
 export {
   BodyLengthError,
   type BodyObserver,
+  CHUNKED_LINE,
   lengthLine,
   RequestWriter
 } from './client/request-writer.ts'

@@ -1,5 +1,6 @@
 /** undici's own diagnostics channels: what tracing injects its headers through. */
 import { type Channel, channel } from 'node:diagnostics_channel'
+import type { Headers, ResponseHead } from '../http1/index.ts'
 
 export const channels: Readonly<
   Record<
@@ -28,4 +29,20 @@ export const channels: Readonly<
   connected: channel('undici:client:connected'),
   connectError: channel('undici:client:connectError'),
   sendHeaders: channel('undici:client:sendHeaders')
+}
+
+/** Tells of a head, an interim one also. */
+export function publishHeaders(request: object, { status, headers, reason }: ResponseHead): void {
+  if (!channels.headers.hasSubscribers) return
+  const response = { statusCode: status, headers: rawOf(headers), statusText: reason }
+  channels.headers.publish({ request, response })
+}
+
+export function publishTrailers(request: object, trailers: Headers): void {
+  if (!channels.trailers.hasSubscribers) return
+  channels.trailers.publish({ request, trailers: rawOf(trailers) })
+}
+
+function rawOf(headers: Headers): Buffer[] {
+  return headers.map((text) => Buffer.from(text, 'latin1'))
 }

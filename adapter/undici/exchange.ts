@@ -1,26 +1,26 @@
 import type { Duplex } from 'node:stream'
 import { errors } from 'undici'
-import {
-  type BodyLengthError,
-  type BodyObserver,
-  type ClientConnection,
-  type Clock,
-  type ConnectionPool,
-  type Exchange,
-  type Headers,
-  type Lease,
-  lengthLine,
-  RequestWriter,
-  type ResponseHead
+import type {
+  BodyLengthError,
+  BodyObserver,
+  ClientConnection,
+  Clock,
+  ConnectionPool,
+  Exchange,
+  Headers,
+  Lease,
+  ResponseHead
 } from '../http1/index.ts'
 import { BodyGoneError } from './body-memory.ts'
 import { ControllerListener } from './controller-listener.ts'
-import { channels } from './diagnostics.ts'
+import { channels, publishHeaders, publishTrailers } from './diagnostics.ts'
+import { ExactTimer } from './exact-timer.ts'
 import { checkMethods, type Handler, isControllerHandler } from './handlers.ts'
 import { LegacyListener } from './legacy-listener.ts'
 import type { Listener, Steering } from './listener.ts'
 import { AgentRequest } from './request.ts'
 import type { RequestOptions } from './request-options.ts'
+import { Sending } from './sending.ts'
 import { translateBreak, translateError } from './translate-error.ts'
 
 /**
@@ -69,14 +69,14 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   readonly #head: string
   #state = QUEUED
   #connection: ClientConnection | undefined
-  #writer: RequestWriter | undefined
+  #sending: Sending | undefined
   #requestSent = false
   /** Of the response's body, in bytes. */
   #received = 0
   /** What came while the handler was paused; an end is last. */
   #held: (Buffer | Headers)[] | undefined
-  #timer: NodeJS.Timeout | undefined
-  #timerMs = 0
+  /** For {@link EXACT_TIMEOUT_MS}; most requests need none. */
+  #timer: ExactTimer | undefined
 
   /** @throws {errors.InvalidArgumentError} of undici, before anything is sent */
   constructor(context: ExchangeContext, options: RequestOptions, handler: Handler) {
@@ -143,25 +143,10 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
       channels.sendHeaders.publish({ request: this, headers: this.#head, socket })
     }
     this.#arm(this.headersTimeout)
-    const { content, source } = this.content
     if (this.hasWrongLength) process.emitWarning(new errors.RequestContentLengthMismatchError())
-    const length = this.announcedLength
-    if (source !== undefined) {
-      this.#writer = new RequestWriter(
-        connection,
-        this,
-        source,
-        this.#head,
-        length,
-        this.expectsBody
-      )
-      return
-    }
-    const bare = length === undefined || (length === 0 && !this.expectsBody)
-    connection.write(this.#head + (bare ? '\r\n' : lengthLine(length)), content, 'utf8', '')
-    connection.sent()
-    if (content !== undefined) this.onBodyPart(content)
-    this.onRequestSent()
+    // It may have waited on a connection that broke.
+    this.#sending?.stop()
+    this.#sending = new Sending(connection, this, this, this.#head)
   }
 
   onBodyPart(chunk: string | Uint8Array): void {
@@ -192,6 +177,10 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
 
   onHead(head: ResponseHead): void {
     const { status, headers, reason } = head
+    if (status === 100 && this.expectContinue) {
+      this.#sending?.proceed()
+      return
+    }
     if (this.#state === SENT) this.#call(RESPONSE_STARTED, undefined)
     if (this.aborted) return
     if (status === 100) {
@@ -201,12 +190,10 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     const final = status >= 200
     if (final) {
       this.#state = BODY
+      this.#sending?.stop()
       this.#arm(this.bodyTimeout)
     }
-    if (channels.headers.hasSubscribers) {
-      const response = { statusCode: status, headers: rawOf(headers), statusText: reason }
-      channels.headers.publish({ request: this, response })
-    }
+    publishHeaders(this, head)
     try {
       if (!this.#listener.head(status, headers, reason) && final) this.pause()
     } catch (error) {
@@ -243,16 +230,14 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     this.#held.push(trailers)
   }
 
-  onTunnel({ status, headers, reason }: ResponseHead, duplex: Duplex): void {
+  onTunnel(head: ResponseHead, duplex: Duplex): void {
     this.#connection = undefined
+    this.#sending?.stop()
     this.#disarm()
-    if (channels.headers.hasSubscribers) {
-      const response = { statusCode: status, headers: rawOf(headers), statusText: reason }
-      channels.headers.publish({ request: this, response })
-    }
+    publishHeaders(this, head)
     this.completed = true
     try {
-      this.#listener.upgrade(status, headers, duplex)
+      this.#listener.upgrade(head.status, head.headers, duplex)
     } catch (error) {
       // Whoever listens to it learns why, and nobody has to.
       duplex.on('error', () => undefined)
@@ -261,11 +246,11 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
       this.#fail(error as Error)
       return
     }
-    if (channels.trailers.hasSubscribers) channels.trailers.publish({ request: this, trailers: [] })
+    publishTrailers(this, [])
   }
 
   onDrain(): void {
-    this.#writer?.onDrain()
+    this.#sending?.onDrain()
   }
 
   onFailure(error: Error): void {
@@ -333,9 +318,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     this.#disarm()
     // Answered early: nobody wants the rest.
     if (!this.#requestSent) this.content.source?.destroy()
-    if (channels.trailers.hasSubscribers) {
-      channels.trailers.publish({ request: this, trailers: rawOf(trailers) })
-    }
+    publishTrailers(this, trailers)
     try {
       this.#listener.end(trailers)
     } catch (error) {
@@ -347,6 +330,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   #fail(error: Error): void {
     if (this.completed || this.aborted) return
     this.aborted = true
+    this.#sending?.stop()
     this.#disarm()
     this.#held = undefined
     const connection = this.#connection
@@ -392,20 +376,13 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
       return
     }
     this.deadline = Number.POSITIVE_INFINITY
-    if (this.#timerMs === ms && this.#timer !== undefined) {
-      this.#timer.refresh()
-      return
-    }
-    clearTimeout(this.#timer)
-    this.#timerMs = ms
-    this.#timer = setTimeout(this.onDeadline, ms).unref()
+    this.#timer ??= new ExactTimer(this.onDeadline)
+    this.#timer.start(ms)
   }
 
   #disarm(): void {
     this.deadline = Number.POSITIVE_INFINITY
-    if (this.#timer === undefined) return
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#timer?.stop()
   }
 }
 
@@ -414,7 +391,3 @@ const START = 0
 const BODY_SENT = 1
 const REQUEST_SENT = 2
 const RESPONSE_STARTED = 3
-
-function rawOf(headers: Headers): Buffer[] {
-  return headers.map((text) => Buffer.from(text, 'latin1'))
-}

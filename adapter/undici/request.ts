@@ -46,6 +46,8 @@ export class AgentRequest {
   reset: boolean
   /** ... when it turns out to have a body. */
   readonly resetByBody: boolean
+  /** Its body waits until the server wants it. */
+  readonly expectContinue: boolean
   /** The whole response has come. */
   completed = false
   /** It failed, or nobody wants it any more. */
@@ -80,6 +82,8 @@ export class AgentRequest {
       )
     }
     this.content = content
+    this.expectContinue =
+      options.expectContinue === true && content.length !== 0 && this.upgrade === undefined
     this.#addHeaders(options.headers)
     // Servers may take such a body for the next request.
     this.resetByBody = !EXPECTS_BODY.has(this.method) && options.reset !== false

@@ -37,7 +37,10 @@ export class RequestWriter implements BodySink {
   #written = 0
   #tooLong = false
 
-  /** @param head as of `writeRequestHead`, without framing and without the empty line */
+  /**
+   * @param head as of `writeRequestHead`, without framing and without the empty line; '' when all of
+   *   it has been sent
+   */
   constructor(
     connection: ClientConnection,
     observer: BodyObserver,
@@ -72,7 +75,7 @@ export class RequestWriter implements BodySink {
     this.#head = ''
     let after = ''
     if (length === undefined) {
-      before += `${before === '' ? '' : CHUNKED}${chunkHeader(bytes)}`
+      before += `${before === '' ? '' : CHUNKED_LINE}${chunkHeader(bytes)}`
       after = CHUNK_END
     } else if (before !== '') before += lengthLine(length)
     const more = this.#connection.write(before, toWritable(chunk), 'utf8', after)
@@ -91,14 +94,14 @@ export class RequestWriter implements BodySink {
         return
       }
     }
-    if (this.#written === 0) {
+    if (this.#head !== '') {
       const framing = this.#expectsBody ? lengthLine(0) : '\r\n'
       this.#connection.write(this.#head + framing, undefined, 'latin1', '')
     } else if (length === undefined) {
       this.#connection.write(LAST_CHUNK, undefined, 'latin1', '')
     }
     // What comes behind a body that is too short would be taken for its rest.
-    if (!short || this.#written === 0) this.#connection.sent()
+    if (!short || this.#head !== '') this.#connection.sent()
     this.#observer.onRequestSent()
   }
 
@@ -115,9 +118,10 @@ export class RequestWriter implements BodySink {
   }
 }
 
-const CHUNKED = 'transfer-encoding: chunked\r\n\r\n'
+/** The last line of a head, with the empty one: the body is chunked, ... */
+export const CHUNKED_LINE = 'transfer-encoding: chunked\r\n\r\n'
 
-/** The last line of a head, with the empty one. */
+/** ... or so long, in bytes. */
 export function lengthLine(length: number): string {
   return `content-length: ${length}\r\n\r\n`
 }
