@@ -1,6 +1,6 @@
 /** The two dialects of undici's dispatch handlers, as seen by who calls them. */
 import type { Duplex } from 'node:stream'
-import { errors } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import type { Lease } from '../http1/index.ts'
 import { IS_UNDICI_8 } from './undici-version.ts'
 
@@ -72,6 +72,9 @@ export interface LegacyHandler extends AnyHandler {
 }
 
 export type Handler = ControllerHandler | LegacyHandler
+
+/** What the user's undici says a handler is: its major versions have other names for it. */
+export type UserHandler = Parameters<Dispatcher['dispatch']>[1]
 
 /**
  * Not by any other method: legacy handlers of `fetch` have new names beside the old ones.

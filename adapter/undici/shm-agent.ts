@@ -4,7 +4,13 @@ import type { LinkStatistics } from '../shmipc/index.ts'
 import { allocateFor, releaseBody } from './body-memory.ts'
 import { speakBothDialects } from './both-dialects.ts'
 import { AgentExchange } from './exchange.ts'
-import { checkHandler, type Handler, tellRefused } from './handlers.ts'
+import {
+  type ControllerHandler,
+  checkHandler,
+  type Handler,
+  tellRefused,
+  type UserHandler
+} from './handlers.ts'
 import { resolveAgentOptions, type ShmAgentOptions } from './options.ts'
 import { Origin } from './origin.ts'
 import { Router } from './router.ts'
@@ -67,9 +73,11 @@ export class ShmAgent extends Dispatcher {
     return this[kState].shutdown.destroyed
   }
 
+  override dispatch(options: Dispatcher.DispatchOptions, handler: ControllerHandler): boolean
+  override dispatch(options: Dispatcher.DispatchOptions, handler: UserHandler): boolean
   override dispatch(
     options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler
+    handler: ControllerHandler | UserHandler
   ): boolean {
     checkHandler(handler)
     try {
