@@ -24,6 +24,9 @@ const SCRIPT = {
   },
   '/cut': { parts: ['HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nshort'], finally: 'end' },
   '/moved': { parts: ['HTTP/1.1 302 Found\r\nlocation: /ok\r\ncontent-length: 0\r\n\r\n'] },
+  '/away': {
+    parts: ['HTTP/1.1 301 Away\r\nlocation: http://other.test/moved\r\ncontent-length: 0\r\n\r\n']
+  },
   '/flaky': { parts: [OK], once: true, finally: 'destroy' }
 } as const
 
@@ -43,11 +46,20 @@ const EXPECTED = {
   cut: 'UND_ERR_SOCKET',
   'its own error': true,
   composed: [200, 'ok'],
+  maxRedirections: 'UND_ERR_INVALID_ARG',
+  'maxRedirections that is none': 'UND_ERR_INVALID_ARG',
   retried: 'ok',
   'its fallback': ['ok', 'ok'],
   transport: 0,
   close: 'UND_ERR_DESTROYED'
 }
+
+/** Of undici 6 alone. */
+const REDIRECTED = [
+  [302, ''],
+  [200, 'ok'],
+  [200, 'ok']
+]
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 const VERSIONS = [
@@ -67,6 +79,7 @@ for (const { name, skip = false } of VERSIONS) {
     const { stdout } = await promisify(execFile)(process.execPath, [script, s.path, tcp], {
       env: { ...process.env, SHMESH_TEST_UNDICI: name }
     })
-    assert.deepEqual(JSON.parse(stdout), EXPECTED)
+    const expected = name === 'undici-6' ? { ...EXPECTED, maxRedirections: REDIRECTED } : EXPECTED
+    assert.deepEqual(JSON.parse(stdout), expected)
   })
 }

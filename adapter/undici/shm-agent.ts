@@ -13,6 +13,7 @@ import {
 } from './handlers.ts'
 import { resolveAgentOptions, type ShmAgentOptions } from './options.ts'
 import { Origin } from './origin.ts'
+import { asksToRedirect, dispatchRedirecting } from './redirect.ts'
 import { Router } from './router.ts'
 import { Shutdown } from './shutdown.ts'
 import { IS_UNDICI_8 } from './undici-version.ts'
@@ -81,7 +82,9 @@ export class ShmAgent extends Dispatcher {
   ): boolean {
     checkHandler(handler)
     try {
-      return send(this[kState], options, handler as never)
+      return asksToRedirect(options)
+        ? dispatchRedirecting(this, options, handler as never)
+        : send(this[kState], options, handler as never)
     } catch (error) {
       tellRefused(handler as never, error)
       return false
