@@ -5,8 +5,10 @@ import type { ShmSession } from './session.ts'
 import { SharedBody } from './shared-body.ts'
 import { Status } from './status.ts'
 
-/** Most bytes of one message: a message may start on any credit, so this bounds the overshoot. */
-const MAX_MESSAGE_BYTES = 256 * 1024
+/** Most bytes of one message: what a slice of the 1 MiB class holds, a body and its head. */
+const MAX_MESSAGE_BYTES = 1028 * 1024
+/** A message may start on any credit, and exceeds it by this at most. */
+const MAX_OVERSHOOT_BYTES = 256 * 1024
 /** More than this waiting: the writer should wait, too. As `net.Socket`'s high-water mark. */
 const HIGH_WATER_BYTES = 64 * 1024
 /** How long a message waits for slices before it goes by the socket, in ms. */
@@ -89,7 +91,7 @@ export class ChannelWriter {
         body,
         encoding,
         after,
-        MAX_MESSAGE_BYTES
+        this.#mostBytes
       )
       if (bytes >= 0) {
         if (bytes > 0) this.#sent(bytes)
@@ -179,6 +181,11 @@ export class ChannelWriter {
     if (dropped.length > 0) this.#channel.owner.onDrain()
   }
 
+  /** Of the next message. */
+  get #mostBytes(): number {
+    return Math.min(MAX_MESSAGE_BYTES, this.#credit + MAX_OVERSHOOT_BYTES)
+  }
+
   #add(buffer: Buffer, taken?: () => void, own?: HeldSlice | SharedBody): void {
     // Nothing is taken before what was written before it.
     if (buffer.length === 0 && this.#queue.length === 0) {
@@ -211,7 +218,7 @@ export class ChannelWriter {
       }
       // onCredit comes back here.
       if (this.#credit <= 0) return true
-      const part = Math.min(buffer.length - this.#offset, MAX_MESSAGE_BYTES)
+      const part = Math.min(buffer.length - this.#offset, this.#mostBytes)
       if (this.#fallback) {
         this.#sendBySocket(part)
         continue

@@ -12,7 +12,8 @@ const MIN_CPUS_TO_POLL = 3
 export interface SessionOptions {
   /**
    * What the peer may send on one stream before this end has read it, with its unit; a message
-   * that begins within it may exceed it by 256 KiB. It bounds what a slow reader holds.
+   * that begins within it may exceed it by 256 KiB. It bounds what a slow reader holds, besides
+   * the message its own buffer has taken, of 1028 KiB at most.
    *
    * @defaultValue '1MiB'
    */

@@ -11,9 +11,9 @@ using namespace layout;
 
 namespace {
 
-// A slice much larger than the bytes it carries wastes budget another request could use. Four: from
-// 64 KiB on a message lies in one slice.
-constexpr std::uint32_t kMaxWaste = 4;
+// A slice much larger than the bytes it carries wastes budget another request could use. Five: from
+// 52 KiB on a message lies in one slice.
+constexpr std::uint32_t kMaxWaste = 5;
 
 }  // namespace
 

@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint32_t kKiB = 1024;
 constexpr std::array<std::uint32_t, 5> kClasses = {4 * kKiB, 32 * kKiB, 256 * kKiB, 1024 * kKiB,
                                                    4096 * kKiB};
+// Bodies come in these sizes, too: with it their head fits the same slice, and they are one message.
+constexpr std::uint32_t kHeadRoom = 4 * kKiB;
 // Slices of a class a half must have room for; larger classes are left out.
 constexpr std::uint64_t kMinPerHalf = 4;
 // Distinct payload sizes per list: a freed slice is matched to its list by size alone in shmipc.
@@ -37,8 +39,9 @@ std::size_t BufferRegion::Plan(std::uint64_t memory, std::vector<SliceList::Geom
       kListHeaderBytes;
   std::uint64_t at = kRegionHeaderBytes;
   for (const std::uint32_t payload : std::span(kClasses).first(used)) {
+    const std::uint32_t room_for_head = payload == kClasses[0] ? 0 : kHeadRoom;
     for (const std::uint32_t extra : {std::uint32_t{0}, kServerExtra}) {
-      const std::uint32_t bytes = payload + extra;
+      const std::uint32_t bytes = payload + room_for_head + extra;
       // One more than the half holds: a list always keeps one.
       const std::uint64_t capacity =
           std::min(std::max<std::uint64_t>(half / bytes, 1) + 1, room / (bytes + kSliceHeaderBytes));
