@@ -5,8 +5,8 @@
  *     node scripts/host-suite.mjs fastify DIR [--plugin] [FILE...]
  *     node scripts/host-suite.mjs undici DIR [--served] [FILE...]
  *
- * DIR is a checkout of the framework with its dependencies installed; files are chosen by parts of
- * their paths. Every test that passes by sockets must pass through shared memory, but for those
+ * DIR is a checkout of the framework with its dependencies installed, or of a plugin of Fastify; files
+ * are chosen by parts of their paths. Every test that passes by sockets must pass through shared memory, but for those
  * host-suite/*-differences.json name with a reason. docs/internals/server-codec.md, client-codec.md
  */
 import { spawn } from 'node:child_process'
@@ -61,7 +61,7 @@ const mode = values[suite.optional] ? suite.optional : suite.mode
 const root = resolve(given)
 const here = (name) => new URL(`./host-suite/${name}`, import.meta.url)
 /** By file and name of the test, `*` for all of a file: why it differs. */
-const differences = JSON.parse(readFileSync(here(`${name}-differences.json`), 'utf8'))
+const differences = differencesOf(name, readJson(join(root, 'package.json')).name)
 
 const files = filesBelow(join(root, 'test'))
   .map((path) => relative(root, path))
@@ -109,10 +109,18 @@ async function compare(file, differing, through) {
   }
 }
 
-/** The optional mode has what the other has, and more. */
+/** Those of a plugin are under its own name. Of the framework the optional mode has more. */
+function differencesOf(framework, tested) {
+  const all = readJson(here(`${framework}-differences.json`))
+  return tested === framework ? [all[suite.mode], all[mode]] : [all[tested] ?? {}]
+}
+
 function isKnown(file, name) {
-  const reasons = { ...differences[suite.mode][file], ...differences[mode][file] }
-  return (reasons[name] ?? reasons['*']) !== undefined
+  return differences.some((reasons) => reasons[file]?.[name] ?? reasons[file]?.['*'])
+}
+
+function readJson(path) {
+  return JSON.parse(readFileSync(path, 'utf8'))
 }
 
 function errorOf(results, name) {
