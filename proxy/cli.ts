@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** Floor 5: `shmesh`. Finds the command; each command has a file of its own. */
 import { createRequire } from 'node:module'
+import { runInspect } from './cli/inspect-command.ts'
+import { runProxy } from './cli/proxy-command.ts'
 import { reportFailure, UsageError } from './cli/usage-error.ts'
 import { didYouMean } from './config/suggest.ts'
 
@@ -18,13 +20,13 @@ const HELP = `shmesh: HTTP between a mesh proxy and the app beside it, through s
 /** Takes what follows the command's name; resolves to the exit code. */
 type Command = (args: string[]) => Promise<number>
 
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  proxy: async () => (await import('./cli/proxy-command.ts')).runProxy,
-  inspect: async () => (await import('./cli/inspect-command.ts')).runInspect,
-  demo: async () => {
+const COMMANDS: Readonly<Record<string, Command>> = {
+  proxy: runProxy,
+  inspect: runInspect,
+  demo: async (args) => {
     // Resolved at run time: floor 5 dispatches to the load tests and does not depend on them.
     const module = new URL('../load-tests/demo/index.js', import.meta.url).href
-    return ((await import(module)) as { runDemo: Command }).runDemo
+    return ((await import(module)) as { runDemo: Command }).runDemo(args)
   }
 }
 
@@ -38,13 +40,13 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(`${version()}\n`)
     return 0
   }
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (load === undefined) {
+  const run = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (run === undefined) {
     const kind = name.startsWith('-') ? 'option' : 'command'
     const valid = kind === 'option' ? ['--help', '--version'] : Object.keys(COMMANDS)
     throw new UsageError(`unknown ${kind} "${name}"${didYouMean(name, valid)}`, 'shmesh --help')
   }
-  return (await load())(rest)
+  return run(rest)
 }
 
 function version(): string {
@@ -52,8 +54,8 @@ function version(): string {
   return manifest.version
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  process.exitCode = reportFailure(error)
-}
+main(process.argv.slice(2))
+  .catch(reportFailure)
+  .then((exitCode) => {
+    process.exitCode = exitCode
+  })

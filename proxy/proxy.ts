@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { ShmError } from '../adapter/errors.ts'
 import type { SessionReport, ShmSession } from '../adapter/shmipc/index.ts'
 import { AccessLog, type LineSink } from './access-log/access-log.ts'
-import type { Admin } from './admin.ts'
+import { Admin } from './admin.ts'
 import { ClusterSet } from './cluster-set.ts'
 import type { ListenerConfig, ProxyConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
@@ -140,7 +140,6 @@ export class MeshProxy {
       for (const kind of ['admin', 'health'] as const) {
         const address = this.#config[kind]
         if (address === undefined) continue
-        const { Admin } = await import('./admin.ts')
         const admin = new Admin(kind, address, this, this.#context.log)
         this.#admins.push(admin)
         await bind(admin)

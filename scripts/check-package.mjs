@@ -24,6 +24,11 @@ const FORBIDDEN = [
   [/^native\/build/, 'a local build'],
   [/^dist\/scripts\//, 'not part of the package']
 ]
+const PROXY_CONFIG = `
+version: 1
+listeners: [{ name: in, address: "http://127.0.0.1:0", routes: [{ cluster: app }] }]
+clusters: [{ name: app, endpoints: [{ address: "http://127.0.0.1:8080" }] }]
+`
 const PEERS = ['fastify@5', 'undici@7', 'jest@30']
 
 const start = Date.now()
@@ -144,6 +149,13 @@ for (const command of Object.keys(manifest.bin)) {
   const { ok, output } = capture('npx', [command, '--help'], { cwd: folder, env })
   if (!ok || output === '') fail(`package: ${command} --help failed\n${output}`)
 }
+
+writeFileSync(join(folder, 'shmesh.yaml'), PROXY_CONFIG)
+const checked = capture('npx', ['shmesh', 'proxy', '--check', '--config', 'shmesh.yaml'], {
+  cwd: folder,
+  env
+})
+if (!checked.ok) fail(`package: shmesh proxy --check failed\n${checked.output}`)
 
 if (process.platform === 'linux') {
   const prebuild = files.find((file) => file.startsWith(`prebuilds/linux-${process.arch}`))

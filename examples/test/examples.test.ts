@@ -10,7 +10,7 @@ const SERVER = join(ROOT, 'examples/fastify-app/server.js')
 const CLIENT = join(ROOT, 'examples/undici-client/client.js')
 const HTTP_CLIENT = join(ROOT, 'examples/http-agent/client.js')
 const CONFIG = join(ROOT, 'examples/proxy/shmesh.yaml')
-const CLI = join(ROOT, 'dist/proxy/cli.js')
+const CLI = join(ROOT, 'dist/proxy/cli.cjs')
 
 test('the clients of the examples reach the app through the proxy', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'shmesh-test-'))

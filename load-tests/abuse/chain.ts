@@ -5,7 +5,7 @@ import type { ConfigDocument, ProxyStatistics, SharedMemoryReport } from '../../
 import type { Child } from '../demo/child.ts'
 import type { Workspace } from '../demo/workspace.ts'
 
-const PROXY = '../../proxy/cli.js'
+const PROXY = '../../proxy/cli.cjs'
 const APP = '../abuse/app.js'
 /** Small, so that it runs short and messages take the socket; one after the other in use. */
 const MEMORY = ['8MiB', '9MiB'] as const

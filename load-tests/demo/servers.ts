@@ -5,7 +5,7 @@ import type { ConfigDocument, ProxyStatistics } from '../../proxy/index.ts'
 import type { Child } from './child.ts'
 import type { Workspace } from './workspace.ts'
 
-const PROXY = '../../proxy/cli.js'
+const PROXY = '../../proxy/cli.cjs'
 
 export interface App {
   readonly child: Child

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { sharedMemory } from '../../adapter/index.ts'
 
 const GONE_MS = 30_000
-const CLI = fileURLToPath(new URL('../../proxy/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../proxy/cli.cjs', import.meta.url))
 
 test('drives every chain, survives exhaustion and a killed worker, and leaves nothing', async (t) => {
   const demo = new Demo(t, ['--quick'])

@@ -1,18 +1,12 @@
 /** Reads a configuration and says, with file, line and column, what is wrong with it. */
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import type { Document, LineCounter } from 'yaml'
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
 import type { ConfigDocument } from './document.ts'
 import { ConfigError, type ConfigProblem } from './problem.ts'
 import { ConfigReader } from './reader.ts'
 import { resolveDocument } from './resolve.ts'
 import type { ProxyConfig } from './types.ts'
 import { validateDocument } from './validate.ts'
-
-/** Loaded for a file only: a proxy that its command line describes is some MiB smaller without. */
-function yaml(): typeof import('yaml') {
-  return createRequire(import.meta.url)('yaml') as typeof import('yaml')
-}
 
 /** @throws {ConfigError} when `file` cannot be read or used */
 export function loadConfig(file: string): ProxyConfig {
@@ -33,7 +27,6 @@ export function loadConfig(file: string): ProxyConfig {
  * @throws {ConfigError}
  */
 export function parseConfig(text: string, source: string): ProxyConfig {
-  const { LineCounter, parseDocument } = yaml()
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   if (document.errors.length > 0) {
@@ -77,7 +70,6 @@ function position(source: string, lines: LineCounter, offset: number): string {
 
 /** Offset of the problem's key or value; of the nearest enclosing node when it has none. */
 function findOffset(document: Document, problem: ConfigProblem): number {
-  const { isMap, isNode, isScalar } = yaml()
   for (let length = problem.path.length; length >= 0; length--) {
     const node =
       length === 0 ? document.contents : document.getIn(problem.path.slice(0, length), true)

@@ -1,11 +1,8 @@
 /** Turns what the JSON Schema validator found into sentences that name key and remedy. */
-import { createRequire } from 'node:module'
-import type { ErrorObject, ValidateFunction } from 'ajv'
+import type { ErrorObject } from 'ajv'
+import validate from './document-validator.cjs'
 import { type ConfigPath, type ConfigProblem, formatPath } from './problem.ts'
 import { didYouMean } from './suggest.ts'
-
-/** Made of schema.ts by scripts/compile-schema.mjs. */
-const validate = createRequire(import.meta.url)('./document-validator.cjs') as ValidateFunction
 
 /** Everything in `value` that does not fit the schema; empty when it is a `ConfigDocument`. */
 export function validateDocument(value: unknown): ConfigProblem[] {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { atEnd } from './harness.ts'
 
 const APP = fileURLToPath(new URL('./app-process.js', import.meta.url))
-const CLI = fileURLToPath(new URL('../cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../cli.cjs', import.meta.url))
 
 /** A started process and what it has said. */
 export class Child {

@@ -8,7 +8,7 @@ import { app } from './ends.ts'
 import { type Answered, program, startForeign } from './peer.ts'
 import { run } from './run.ts'
 
-const CLI = fileURLToPath(new URL('../../../proxy/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../../proxy/cli.cjs', import.meta.url))
 
 test('a Go client, the proxy, a Go service: shared memory all the way', async (t) => {
   const here = await scene(t)
