@@ -4,8 +4,6 @@ import type {
   BodyLengthError,
   BodyObserver,
   ClientConnection,
-  Clock,
-  ConnectionPool,
   Exchange,
   Headers,
   Lease,
@@ -13,8 +11,10 @@ import type {
 } from '../http1/index.ts'
 import { BodyGoneError } from './body-memory.ts'
 import { ControllerListener } from './controller-listener.ts'
+import { Delivery, type DeliveryOwner } from './delivery.ts'
 import { channels, publishHeaders, publishTrailers } from './diagnostics.ts'
 import { ExactTimer } from './exact-timer.ts'
+import type { ExchangeContext } from './exchange-context.ts'
 import { checkMethods, type Handler, isControllerHandler } from './handlers.ts'
 import { LegacyListener } from './legacy-listener.ts'
 import type { Listener, Steering } from './listener.ts'
@@ -23,33 +23,8 @@ import type { RequestOptions } from './request-options.ts'
 import { Sending } from './sending.ts'
 import { translateBreak, translateError } from './translate-error.ts'
 
-/**
- * A larger chunk is copied in pieces as large as those of a socket: the allocator keeps memory of
- * this size, while larger blocks are fresh pages each time, which cost more than the copy.
- */
-const MAX_COPY_BYTES = 64 * 1024
-
 /** Timeouts up to here are kept exactly; longer ones by the coarse clock. In milliseconds. */
 const EXACT_TIMEOUT_MS = 1000
-
-export interface ExchangeContext {
-  readonly origin: string
-  /** Of a request that has no Host of its own. */
-  readonly hostLine: string
-  readonly pool: ConnectionPool
-  readonly clock: Clock
-  /** In milliseconds; 0: none. */
-  readonly headersTimeout: number
-  readonly bodyTimeout: number
-  readonly connectTimeout: number
-  readonly strictContentLength: boolean
-  /** 0: any number. */
-  readonly maxRequestsPerClient: number
-  /** In bytes; -1: any. */
-  readonly maxResponseSize: number
-  /** A handler that was told an error has thrown. */
-  readonly onHandlerFailed: (error: unknown) => void
-}
 
 /** Where a request stands. */
 const QUEUED = 0
@@ -60,21 +35,20 @@ const BODY = 2
  * One request of a dispatcher and its handler, from `dispatch` to its end. The handler hears
  * nothing more after an abort or an error, and what it throws aborts its request.
  */
-export class AgentExchange extends AgentRequest implements Exchange, BodyObserver, Steering {
+export class AgentExchange
+  extends AgentRequest
+  implements Exchange, BodyObserver, Steering, DeliveryOwner
+{
   /** On the clock. */
   deadline: number = Number.POSITIVE_INFINITY
-  paused = false
   readonly #context: ExchangeContext
   readonly #listener: Listener
+  readonly #delivery: Delivery
   readonly #head: string
   #state = QUEUED
   #connection: ClientConnection | undefined
   #sending: Sending | undefined
   #requestSent = false
-  /** Of the response's body, in bytes. */
-  #received = 0
-  /** What came while the handler was paused; an end is last. */
-  #held: (Buffer | Headers)[] | undefined
   /** For {@link EXACT_TIMEOUT_MS}; most requests need none. */
   #timer: ExactTimer | undefined
 
@@ -85,6 +59,7 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     this.#listener = isControllerHandler(handler)
       ? new ControllerListener(handler, this)
       : new LegacyListener(handler, this)
+    this.#delivery = new Delivery(this, this.#listener)
     if (channels.create.hasSubscribers) channels.create.publish({ request: this })
     if (context.strictContentLength && this.hasWrongLength) {
       throw new errors.RequestContentLengthMismatchError()
@@ -108,22 +83,20 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     this.#fail(reason ?? new errors.RequestAbortedError())
   }
 
+  get paused(): boolean {
+    return this.#delivery.paused
+  }
+
   pause(): void {
     if (this.paused) return
-    this.paused = true
+    this.#delivery.paused = true
     this.#disarm()
     this.#connection?.pause()
   }
 
   resume(): void {
     if (!this.paused) return
-    this.paused = false
-    while (this.#held !== undefined && !this.paused && !this.aborted) {
-      const next = this.#held.shift() as Buffer | Headers
-      if (this.#held.length === 0) this.#held = undefined
-      if (Array.isArray(next)) this.#end(next)
-      else this.#data(next)
-    }
+    this.#delivery.resume()
     if (this.paused || this.#connection === undefined) return
     this.#arm(this.bodyTimeout)
     this.#connection.resume()
@@ -202,32 +175,42 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
   }
 
   onBody(chunk: Buffer, lease: Lease | undefined): void {
-    this.#received += chunk.length
+    const delivery = this.#delivery
     const { maxResponseSize } = this.#context
-    if (maxResponseSize >= 0 && this.#received > maxResponseSize) {
+    delivery.received += chunk.length
+    if (maxResponseSize >= 0 && delivery.received > maxResponseSize) {
       const message = `a response must not be longer than ${maxResponseSize} bytes`
       this.#failLater(new errors.ResponseExceededMaxSizeError(message))
       return
     }
-    if (lease !== undefined && !this.paused && this.#view(chunk, lease)) return
-    if (lease === undefined) {
-      this.#deliver(chunk)
-      return
-    }
-    // The handler may keep it: what is lent ends with this call.
-    for (let at = 0; at < chunk.length && !this.aborted; at += MAX_COPY_BYTES) {
-      this.#deliver(Buffer.from(chunk.subarray(at, at + MAX_COPY_BYTES)))
-    }
+    delivery.add(chunk, lease)
   }
 
   onEnd(trailers: Headers): void {
     this.#connection = undefined
-    if (this.#held === undefined && !this.paused) {
-      this.#end(trailers)
-      return
+    this.#delivery.end(trailers)
+  }
+
+  onDelivery(): void {
+    this.#arm(this.bodyTimeout)
+  }
+
+  onDelivered(trailers: Headers): void {
+    this.completed = true
+    this.#disarm()
+    // Answered early: nobody wants the rest.
+    if (!this.#requestSent) this.content.source?.destroy()
+    publishTrailers(this, trailers)
+    try {
+      this.#listener.end(trailers)
+    } catch (error) {
+      this.completed = false
+      this.#fail(error as Error)
     }
-    this.#held ??= []
-    this.#held.push(trailers)
+  }
+
+  onListenerFailed(error: Error): void {
+    this.#fail(error)
   }
 
   onTunnel(head: ResponseHead, duplex: Duplex): void {
@@ -281,58 +264,12 @@ export class AgentExchange extends AgentRequest implements Exchange, BodyObserve
     }
   }
 
-  /** @returns false when the handler takes no views */
-  #view(chunk: Buffer, lease: Lease): boolean {
-    try {
-      if (!this.#listener.view(chunk, lease)) return false
-      this.#arm(this.bodyTimeout)
-    } catch (error) {
-      this.#fail(error as Error)
-    }
-    return true
-  }
-
-  #deliver(chunk: Buffer): void {
-    if (!this.paused) {
-      this.#arm(this.bodyTimeout)
-      this.#data(chunk)
-      return
-    }
-    this.#held ??= []
-    this.#held.push(chunk)
-  }
-
-  #data(chunk: Buffer): void {
-    if (channels.bodyChunkReceived.hasSubscribers) {
-      channels.bodyChunkReceived.publish({ request: this, chunk })
-    }
-    try {
-      if (!this.#listener.data(chunk)) this.pause()
-    } catch (error) {
-      this.#fail(error as Error)
-    }
-  }
-
-  #end(trailers: Headers): void {
-    this.completed = true
-    this.#disarm()
-    // Answered early: nobody wants the rest.
-    if (!this.#requestSent) this.content.source?.destroy()
-    publishTrailers(this, trailers)
-    try {
-      this.#listener.end(trailers)
-    } catch (error) {
-      this.completed = false
-      this.#fail(error as Error)
-    }
-  }
-
   #fail(error: Error): void {
     if (this.completed || this.aborted) return
     this.aborted = true
     this.#sending?.stop()
     this.#disarm()
-    this.#held = undefined
+    this.#delivery.drop()
     const connection = this.#connection
     this.#connection = undefined
     connection?.abandon()

@@ -13,7 +13,7 @@ import {
 } from '../http1/index.ts'
 import { carrierOf } from './carrier.ts'
 import { channels } from './diagnostics.ts'
-import type { ExchangeContext } from './exchange.ts'
+import type { ExchangeContext } from './exchange-context.ts'
 import { translateBreak } from './translate-error.ts'
 import type { Way } from './way.ts'
 

@@ -39,11 +39,11 @@ export class Sending {
       return
     }
     connection.write(head + EXPECT + this.#framing, undefined, 'latin1', '')
-    this.#waiting = setTimeout(this.proceed, CONTINUE_TIMEOUT_MS).unref()
+    this.#waiting = setTimeout(() => this.proceed(), CONTINUE_TIMEOUT_MS).unref()
   }
 
   /** Sends the body, if it waits: the server wants it, or is not waited for any longer. */
-  readonly proceed = (): void => {
+  proceed(): void {
     if (this.#waiting === undefined) return
     this.stop()
     // It broke, and the request goes on another.
