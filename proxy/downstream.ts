@@ -1,3 +1,4 @@
+import type { Watched } from '../adapter/http1/codec.ts'
 import {
   type Headers,
   HttpParseError,
@@ -7,7 +8,6 @@ import {
 } from '../adapter/http1/codec.ts'
 import { LogOrigin } from './access-log/origin.ts'
 import type { ProxyContext } from './context.ts'
-import type { Watched } from './deadlines.ts'
 import type { Destination } from './destination.ts'
 import { Exchange } from './exchange.ts'
 import { type Failure, failures } from './failure.ts'

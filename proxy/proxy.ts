@@ -1,6 +1,7 @@
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { ShmError } from '../adapter/errors.ts'
+import { Clock } from '../adapter/http1/codec.ts'
 import type { SessionReport, ShmSession } from '../adapter/shmipc/index.ts'
 import { AccessLog, type LineSink } from './access-log/access-log.ts'
 import { Admin } from './admin.ts'
@@ -8,7 +9,6 @@ import { ClusterSet } from './cluster-set.ts'
 import type { ListenerConfig, ProxyConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
 import { Counters } from './counters.ts'
-import { Deadlines } from './deadlines.ts'
 import { Listener } from './listener.ts'
 import { Metrics } from './metrics/prometheus.ts'
 import type { RequestSeries } from './metrics/request-series.ts'
@@ -17,6 +17,9 @@ import { checkReloadable, sameAddress } from './reload.ts'
 import { type ProxyStatistics, reportStatistics } from './statistics.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { OwnPorts } from './upstream/passthrough-rules.ts'
+
+/** How far past its deadline anything may be noticed, in milliseconds. */
+const SWEEP_MS = 50
 
 export interface ProxyLogs {
   readonly log: Logger
@@ -61,7 +64,7 @@ export class MeshProxy {
       accessLog: config.accessLog && new AccessLog(config.accessLog, logs.accessLog),
       tracing: config.tracing,
       counters: new Counters(),
-      deadlines: new Deadlines(),
+      deadlines: new Clock(SWEEP_MS),
       transportHeader: config.transportHeader,
       draining: false
     }

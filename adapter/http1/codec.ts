@@ -1,5 +1,6 @@
-/** The codec alone: what reads and writes messages, without hosts of requests on either side. */
+/** The codec alone, and the clock of deadlines: no hosts of requests on either side. */
 export { isFieldValue, isToken } from './characters.ts'
+export { Clock, type Watched } from './clock.ts'
 export { HttpParseError, type HttpParseErrorCode } from './errors.ts'
 export { connectionOptions, HOP_BY_HOP, headerValue } from './headers.ts'
 export type { Limits } from './limits.ts'

@@ -1,4 +1,3 @@
-export { Clock } from './client/clock.ts'
 export {
   type ClientConnection,
   ConnectionLostError,

@@ -17,13 +17,16 @@ export interface RouterEvents {
 /** Who dispatches requests to an origin. */
 type Route = Origin | BalancedOrigin | Dispatcher
 
+/** How far past their deadline requests and idle connections may be noticed, in milliseconds. */
+const SWEEP_MS = 500
+
 /** Most spellings of origins remembered. */
 const MAX_KNOWN = 1024
 
 /** What an agent has open: the ways to sockets, and the origins behind them. */
 export class Router {
   readonly #options: ResolvedAgentOptions
-  readonly #clock = new Clock()
+  readonly #clock = new Clock(SWEEP_MS)
   readonly #owner: OriginOwner
   /** By socket path. */
   readonly #ways = new Map<string, Way>()

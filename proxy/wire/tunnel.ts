@@ -1,5 +1,5 @@
+import type { Clock, Watched } from '../../adapter/http1/codec.ts'
 import type { Lease } from '../../adapter/shmipc/index.ts'
-import type { Deadlines, Watched } from '../deadlines.ts'
 import type { Wire, WireOwner } from './wire.ts'
 
 /** One direction of a tunnel: owns the wire it reads. */
@@ -42,7 +42,7 @@ class Direction implements WireOwner {
 
 /** When a tunnel through which nothing moves is given up. */
 export interface TunnelIdle {
-  readonly deadlines: Deadlines
+  readonly deadlines: Clock
   /** Milliseconds; 0 is never. */
   readonly limitMs: number
 }

@@ -1,6 +1,6 @@
+import type { Clock, Watched } from '../clock.ts'
 import type { Limits } from '../limits.ts'
 import type { Carrier } from '../wire.ts'
-import type { Clock, Watched } from './clock.ts'
 import { ClientConnection, type ConnectionOwner } from './connection.ts'
 import type { Exchange } from './exchange.ts'
 
