@@ -5,9 +5,10 @@
  *     node scripts/host-suite.mjs fastify DIR [--plugin] [FILE...]
  *     node scripts/host-suite.mjs undici DIR [--served] [FILE...]
  *
- * DIR is a checkout of the framework with its dependencies installed, or of a plugin of Fastify; files
- * are chosen by parts of their paths. Every test that passes by sockets must pass through shared memory, but for those
- * host-suite/*-differences.json name with a reason. docs/internals/server-codec.md, client-codec.md
+ * DIR is a checkout of the framework with its dependencies installed, or of a plugin of Fastify. Files
+ * are chosen by parts of their paths; those not named as tests are by whole paths only. Every test
+ * that passes by sockets must pass through shared memory, but for those host-suite/*-differences.json
+ * name with a reason. docs/internals/server-codec.md, client-codec.md
  */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -65,7 +66,7 @@ const differences = differencesOf(name, readJson(join(root, 'package.json')).nam
 
 const files = filesBelow(join(root, 'test'))
   .map((path) => relative(root, path))
-  .filter(suite.files)
+  .filter((path) => suite.files(path) || chosen.includes(path))
   .filter((path) => chosen.length === 0 || chosen.some((part) => path.includes(part)))
   .sort()
 if (files.length === 0) fail(`no tests in ${root}; ${USAGE}`)
