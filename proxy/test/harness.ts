@@ -129,7 +129,7 @@ export function openConnections(statistics: ProxyStatistics): number {
 }
 
 /** Waits until `done`, however slow a peer is to get a processor; gives up in the end. */
-export async function quiet(done: () => boolean): Promise<void> {
+export async function quiet(done: () => boolean | Promise<boolean>): Promise<void> {
   await eventually('it is quiet', done).catch(() => undefined)
 }
 

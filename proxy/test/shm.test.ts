@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { test } from 'node:test'
 import { Link, listen } from '../../adapter/shmipc/index.ts'
+import { eventually } from '../../adapter/test/support/eventually.ts'
 import {
   answering,
   atEnd,
@@ -84,6 +85,62 @@ test('when the shared memory is too small for what is going on, the label says f
   assert.equal(transport.socket, 0)
   await quiet(() => session()?.slicesInUse === 0)
   assert.equal(session()?.slicesInUse, 0)
+})
+
+test('with minFreeMemory nothing new is sent where little is free, and all again when it is', async (t) => {
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  const app = await startApp(t, address)
+  const { port, proxy } = await startProxy(t, {
+    listeners: [{ name: 'in', address: 'http://127.0.0.1:0', routes: [{ cluster: 'app' }] }],
+    clusters: [{ name: 'app', minFreeMemory: 50, endpoints: [{ address, memory: '1MiB' }] }]
+  })
+  const get = async () => {
+    const client = await dial(t, port)
+    client.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\n')
+    return client
+  }
+  assert.match(await (await get()).head(), /^HTTP\/1\.1 200 /)
+
+  app.process.kill('SIGSTOP')
+  const size = 2 * 1024 * 1024
+  const uploads = await Promise.all(Array.from({ length: 8 }, () => dial(t, port)))
+  for (const upload of uploads) {
+    upload.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`)
+  }
+  const requests = () => proxy.statistics().requests
+  while (requests().total <= uploads.length) await new Promise((next) => setImmediate(next))
+  for (const upload of uploads) upload.stream.write(Buffer.alloc(size, 'y'))
+  // How much is free is looked at now and then: those asked before wait for the app.
+  const admitted: Bytes[] = []
+  let refused: Bytes | undefined
+  await eventually('a request is refused', async () => {
+    const { total } = requests()
+    const client = await get()
+    while (requests().total === total) await new Promise((next) => setImmediate(next))
+    if (requests().failures.upstream_overloaded === undefined) admitted.push(client)
+    else refused = client
+    return refused !== undefined
+  })
+  assert.ok(refused)
+  const answer = await refused.head()
+  assert.match(answer, /^HTTP\/1\.1 503 .*x-shmesh-reason: upstream_overloaded/is)
+  assert.match(await refused.until('\n'), /less than 50 % of its shared memory free/)
+
+  app.process.kill('SIGCONT')
+  for (const client of [...uploads, ...admitted]) {
+    assert.match(await client.head(), /^HTTP\/1\.1 200 /)
+  }
+  const session = () => proxy.statistics().clusters[0]?.endpoints[0]?.link?.session
+  await quiet(() => session()?.slicesInUse === 0)
+  assert.equal(session()?.slicesInUse, 0)
+  // The last look was while little was free.
+  let served = ''
+  await quiet(async () => {
+    served = await (await get()).head()
+    return served.startsWith('HTTP/1.1 200 ')
+  })
+  assert.match(served, /^HTTP\/1\.1 200 /)
+  assert.equal(requests().failures.upstream_reset, undefined)
 })
 
 test('a shm:// listener takes streams and plain HTTP on the same path', async (t) => {
