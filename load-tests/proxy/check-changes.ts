@@ -4,6 +4,7 @@ import type { Child } from '../demo/child.ts'
 import type { Workspace } from '../demo/workspace.ts'
 import { digits, type Finding } from './finding.ts'
 import { SteadyClient, startApp } from './processes.ts'
+import type { SteadyResult } from './steady-client.ts'
 
 const PROXY = '../../proxy/cli.cjs'
 const LOAD = { connections: 64, perSecond: 2000, bodyBytes: 4096 } as const
@@ -42,16 +43,21 @@ export async function checkChanges(workspace: Workspace, durationMs: number): Pr
       value: reloaded.failed,
       unit: '',
       target: 0,
-      note: `${reloads} reloads; p99 ${digits(reloaded.p99Ms)} ms ${reloaded.failures.join('; ')}`
+      note: `${reloads} reloads; ${rate(reloaded, durationMs)}; p99 ${digits(reloaded.p99Ms)} ms ${reloaded.failures.join('; ')}`
     },
     {
       what: `failed of ${drained.completed + drained.failed} POSTs while it was drained`,
       value: drained.failed,
       unit: '',
       target: 0,
-      note: `${orderly ? 'ended by itself' : 'KILLED'}; p99 ${digits(drained.p99Ms)} ms ${drained.failures.join('; ')}`
+      note: `${orderly ? 'ended by itself' : 'KILLED'}; ${rate(drained, durationMs)}; p99 ${digits(drained.p99Ms)} ms ${drained.failures.join('; ')}`
     }
   ]
+}
+
+/** What came of the rate aimed at: fewer where the machine has too much to do. */
+function rate({ completed, failed }: SteadyResult, durationMs: number): string {
+  return `${digits(Math.round(((completed + failed) / durationMs) * 1000))} per second`
 }
 
 async function startProxy(
@@ -71,7 +77,8 @@ async function startProxy(
 function writeConfig(workspace: Workspace, name: string, app: string, turn: number): string {
   const config: ConfigDocument = {
     version: 1,
-    drainDelay: '1s',
+    // As long as whoever balances takes to notice.
+    drainDelay: '3s',
     listeners: [{ name: 'in', address: 'http://127.0.0.1:0', routes: [{ cluster: 'app' }] }],
     clusters: [{ name: 'app', endpoints: [{ address: app, memory: `${16 + (turn % 2)}MiB` }] }]
   }

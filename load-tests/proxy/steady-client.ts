@@ -1,5 +1,6 @@
 /**
- * Requests at a steady rate, whatever becomes of them; a process of its own. Its parent sends
+ * Requests at a steady rate, or slower where so many are under way as there are connections; a
+ * process of its own. Its parent sends
  * {@link SteadyLoad}, or `{ origin }` to send the rest elsewhere; gets one {@link SteadyResult} for
  * each load.
  */
@@ -40,18 +41,21 @@ async function run(load: SteadyLoad): Promise<SteadyResult> {
   const failures: string[] = []
   const begun: Promise<void>[] = []
   const startedAt = performance.now()
+  let underWay = 0
   const one = async () => {
     const at = performance.now()
+    underWay++
     try {
       await send(agent, body)
       latencies.push(performance.now() - at)
     } catch (error) {
       failures.push((error as Error).message)
     }
+    underWay--
   }
   for (let now = startedAt; now < startedAt + durationMs; now = performance.now()) {
     const due = ((now - startedAt) / 1000) * perSecond
-    while (begun.length < due) begun.push(one())
+    while (begun.length < due && underWay < connections) begun.push(one())
     await new Promise((resolve) => setTimeout(resolve, TICK_MS))
   }
   await Promise.all(begun)
