@@ -1,10 +1,10 @@
-import type { Watched } from '../adapter/http1/codec.ts'
 import {
   type Headers,
   HttpParseError,
   type MessageHandler,
   type RequestHead,
-  RequestReader
+  RequestReader,
+  type Watched
 } from '../adapter/http1/codec.ts'
 import { LogOrigin } from './access-log/origin.ts'
 import type { ProxyContext } from './context.ts'

@@ -13,6 +13,8 @@ export interface Job {
   readonly shmPath?: string
   /** Bytes sent; undefined: GET. */
   readonly upload?: number
+  /** Over shared memory the body is made, each time anew, by `agent.alloc`. */
+  readonly alloc?: boolean
   /** Requests under way at once. */
   readonly lanes: number
 }
@@ -54,6 +56,17 @@ export function plan(quick: boolean): Plan {
       title: 'request POST 1 MiB',
       job: { api: 'request', path: '/stock', shmPath: '/held', upload: MIB, lanes: 4 },
       target: 0.2
+    },
+    {
+      title: '... made by agent.alloc',
+      job: {
+        api: 'request',
+        path: '/stock',
+        shmPath: '/held',
+        upload: MIB,
+        alloc: true,
+        lanes: 4
+      }
     }
   ]
   return quick ? { cells, rounds: 3, roundMs: 50 } : { cells, rounds: 21, roundMs: 200 }

@@ -22,10 +22,10 @@ export interface ClientMessage {
 const ORIGIN = 'http://orders.internal'
 
 const [transport, socketPath] = process.argv.slice(2) as [Transport, string]
-const dispatcher: Dispatcher =
-  transport === 'shm' ? new ShmAgent(socketPath) : new Pool(ORIGIN, { socketPath })
+const agent = transport === 'shm' ? new ShmAgent(socketPath) : undefined
+const dispatcher: Dispatcher = agent ?? new Pool(ORIGIN, { socketPath })
 
-function sender({ api, path: usual, shmPath, upload }: Job): () => Promise<unknown> {
+function sender({ api, path: usual, shmPath, upload, alloc }: Job): () => Promise<unknown> {
   const path = transport === 'shm' ? (shmPath ?? usual) : usual
   const body = upload === undefined ? undefined : Buffer.alloc(upload, 'x')
   const method = body === undefined ? 'GET' : 'POST'
@@ -39,7 +39,8 @@ function sender({ api, path: usual, shmPath, upload }: Job): () => Promise<unkno
     }
   }
   return async () => {
-    const response = await dispatcher.request(options)
+    const made = alloc === true && upload !== undefined && agent?.allocUnsafe(upload, options)
+    const response = await dispatcher.request(made ? { ...options, body: made.fill('x') } : options)
     if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`)
     return response.body.arrayBuffer()
   }

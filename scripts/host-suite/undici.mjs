@@ -155,7 +155,8 @@ function single(Original, connectionsOf) {
       const original = Reflect.construct(target, [url, options], newTarget)
       const { protocol, hostname, origin } = parseUrl(url)
       const isHttp = protocol === 'http:' && isHere(hostname)
-      if (newTarget !== proxies.get(target) || !isHttp || !isOurs(options)) return original
+      const isPlain = newTarget === proxies.get(target) && isHttp && isOurs(options)
+      if (!isPlain || options?.maxRedirections) return original
       const agent = shmAgent(options, connectionsOf(options))
       const { dispatch } = agent
       // ShmAgent never pipelines; 0 is how undici is told to close behind each request.
