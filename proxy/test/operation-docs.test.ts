@@ -53,19 +53,38 @@ test('the configurations of the examples can be used', () => {
   assert.deepEqual(config.readyClusters, ['app'])
 })
 
-test('every test the comparison names exists, and every row of ours names one', () => {
-  const rows = read('docs/reference/comparison.md').match(/^\| (?!---| {2}).*\|$/gm) ?? []
-  const claims = rows.map((row) => row.split(/ \|(?: |$)/)).filter(([first]) => first !== '|')
-  assert.ok(claims.length > 30)
-  for (const cells of claims) {
-    const [file, name] = (/^`(.*)`$/.exec(cells[5] as string)?.[1] ?? '').split(/: (.*)/)
-    if (cells[1] === 'no') continue
-    assert.ok(name !== undefined, `${cells[0]} names no test`)
-    const quoted = [`test('${name}'`, `test("${name}"`]
-    const source = read(`proxy/test/${file}`)
-    assert.ok(
-      quoted.some((text) => source.includes(text)),
-      `${file} has no test "${name}"`
-    )
-  }
-})
+/** Whether `source` has a test of that name, also as one case of a template. */
+function hasTest(source: string, name: string): boolean {
+  if (quotations(name).some((text) => source.includes(`test(${text}`))) return true
+  return [...source.matchAll(/test\(`([^`]*)`/g)].some(([, template]) => {
+    const parts = (template as string)
+      .split(/\$\{[^}]*\}/)
+      .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+    const cases = new RegExp(`^${parts.join('(.+)')}$`).exec(name)?.slice(1) ?? []
+    return cases.length > 0 && cases.every((one) => quotations(one).some((q) => source.includes(q)))
+  })
+}
+
+function quotations(text: string): string[] {
+  return [`'${text}'`, `"${text}"`]
+}
+
+for (const [page, column] of [
+  ['comparison', 5],
+  ['conformance', -1]
+] as const) {
+  test(`every test that docs/reference/${page}.md names exists, and every row of ours names one`, () => {
+    const [, ...sections] = read(`docs/reference/${page}.md`).split(/^## (?!Suites)/m)
+    const rows = sections.join('').match(/^\| (?!---| {2}).*\|$/gm) ?? []
+    const claims = rows.map((row) => row.slice(1, -1).split(' |'))
+    assert.ok(claims.length > 30)
+    for (const cells of claims) {
+      const [what, ours] = cells.map((cell) => cell.trim())
+      if (ours === 'no' || cells.at(-1)?.trim() === 'Test') continue
+      const named = /^`(.*)`$/.exec(cells.at(column)?.trim() ?? '')?.[1] ?? ''
+      const [file, name] = named.split(/: (.*)/)
+      assert.ok(name !== undefined, `${what} names no test`)
+      assert.ok(hasTest(read(`proxy/test/${file}`), name), `${file} has no test "${name}"`)
+    }
+  })
+}
