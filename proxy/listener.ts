@@ -1,16 +1,8 @@
-/** Binds one configured address and turns what arrives there into downstream connections. */
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
+/** One configured address: what arrives there becomes downstream connections. */
 import type { RequestHead } from '../adapter/http1/codec.ts'
-import {
-  type ClaimedPath,
-  type ClaimOptions,
-  claimPath,
-  listen,
-  type ShmListener,
-  type ShmSession
-} from '../adapter/shmipc/index.ts'
+import type { ShmSession } from '../adapter/shmipc/index.ts'
 import { refusalRecord } from './access-log/exchange-record.ts'
+import { type Binding, bindListener } from './bind-listener.ts'
 import { trustRule } from './config/trust.ts'
 import { type ListenerConfig, PASSTHROUGH, type RouteConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
@@ -23,19 +15,6 @@ import { normalizeTarget } from './normalize-target.ts'
 import { RouteTable } from './routes.ts'
 import type { Cluster } from './upstream/cluster.ts'
 import type { Attach } from './upstream/connect.ts'
-import { ChannelWire } from './wire/channel-wire.ts'
-import { SocketWire } from './wire/socket-wire.ts'
-
-/** An address that is bound. */
-interface Binding {
-  /** As a URL, with the port that was really bound. */
-  readonly address: string
-  readonly sessions: Iterable<ShmSession>
-  /** No new connections; the path disappears. Those that are open stay. */
-  stop(): Promise<void>
-  /** Ends what connections share; they are closed themselves before. */
-  destroy(): void
-}
 
 export class Listener implements DownstreamOwner {
   readonly context: ProxyContext
@@ -167,14 +146,11 @@ export class Listener implements DownstreamOwner {
 
   /** @throws the system's error, or a `ShmError`; nothing is bound then */
   async listen(): Promise<void> {
-    const { address } = this.#config
-    if (address.kind === 'http') {
-      this.#binding = await this.#listenTcp(address.host, address.port)
-    } else if (address.kind === 'unix') {
-      this.#binding = await this.#listenUnix(address.path)
-    } else {
-      this.#binding = await this.#listenShm(address.path)
-    }
+    this.#binding = await bindListener(
+      this.#config,
+      (attach) => this.#accept(attach),
+      this.context.log
+    )
   }
 
   route(head: RequestHead): Destination | Failure {
@@ -222,81 +198,6 @@ export class Listener implements DownstreamOwner {
     this.trusts = trustRule(config.trustForwarded)
   }
 
-  async #listenTcp(host: string, port: number): Promise<Binding> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true })
-    server.listen({ host, port })
-    await this.#serve(server)
-    const bound = server.address()
-    const actual = typeof bound === 'object' && bound !== null ? bound.port : port
-    const shown = host.includes(':') ? `[${host}]` : host
-    return {
-      address: `http://${shown}:${actual}`,
-      sessions: [],
-      stop: () => stopServer(server),
-      destroy: nothing
-    }
-  }
-
-  async #listenUnix(path: string): Promise<Binding> {
-    const claim: ClaimedPath = await claimPath(path, this.#claimOptions())
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
-    try {
-      server.listen({ path: claim.bindPath })
-      await this.#serve(server)
-      await claim.publish()
-    } catch (error) {
-      claim.release()
-      server.close()
-      throw error
-    }
-    return {
-      address: `unix://${path}`,
-      sessions: [],
-      stop: () => {
-        claim.release()
-        return stopServer(server)
-      },
-      destroy: nothing
-    }
-  }
-
-  async #listenShm(path: string): Promise<Binding> {
-    const listener: ShmListener = await listen({
-      path,
-      ...this.#config.tuning,
-      ...this.#claimOptions()
-    })
-    listener.on('stream', (stream) => this.#accept((owner) => new ChannelWire(stream, owner)))
-    listener.on('connection', (socket) =>
-      this.#accept((owner) => SocketWire.over(socket, owner, true))
-    )
-    listener.on('refused', (reason) => {
-      this.context.log.warn({ listener: this.name, reason }, 'a shared-memory handshake failed')
-    })
-    return {
-      address: `shm://${path}`,
-      sessions: listener.sessions,
-      stop: () => listener.close(),
-      destroy: () => {
-        for (const session of listener.sessions) session.destroy()
-      }
-    }
-  }
-
-  #claimOptions(): ClaimOptions {
-    const { takeover, mode, group } = this.#config
-    return { takeover, mode, group }
-  }
-
-  async #serve(server: Server): Promise<void> {
-    server.on('connection', (socket) => this.#accept((owner) => SocketWire.accept(socket, owner)))
-    await once(server, 'listening')
-    // Out of file descriptors: this client is lost, the listener is not.
-    server.on('error', (error) => {
-      this.context.log.error({ err: error, listener: this.name }, 'could not accept a connection')
-    })
-  }
-
   #accept(attach: Attach): void {
     this.accepted++
     const downstream = new Downstream(attach, this)
@@ -308,11 +209,3 @@ export class Listener implements DownstreamOwner {
 function leadsTo({ action }: RouteConfig, cluster: string): boolean {
   return action.kind === 'forward' && action.clusters.some(({ name }) => name === cluster)
 }
-
-function stopServer(server: Server): Promise<void> {
-  // Its callback waits for the last connection to end; those are waited for one by one.
-  server.close()
-  return Promise.resolve()
-}
-
-function nothing(): void {}
