@@ -2,10 +2,7 @@ import type { Headers, Lease } from '../http1/index.ts'
 import { channels } from './diagnostics.ts'
 import type { Listener } from './listener.ts'
 
-/**
- * A larger chunk is copied in pieces as large as those of a socket: the allocator keeps memory of
- * this size, while larger blocks are fresh pages each time, which cost more than the copy.
- */
+/** A larger chunk is copied in pieces as large as those of a socket, as consumers know them. */
 const MAX_COPY_BYTES = 64 * 1024
 
 /** Who is told how a delivery goes. */
