@@ -62,6 +62,8 @@ export class Channel implements Lender {
   /** Slices whose views are with the owner. */
   #leases = 0
   #peerEnded = false
+  /** The peer is gone, of which its owner hears when it has read what was sent before. */
+  #unreachable: Error | undefined
   #weEnded = false
   #shut = false
   /** Most messages are read within the call that tells of them: one lease serves them all. */
@@ -269,12 +271,18 @@ export class Channel implements Lender {
     if (this.#peerEnded) {
       if (this.#weEnded) return
       this.#writer.stop(error)
-      this.#face.failWrites(error)
+      if (this.ended) this.#face.failWrites(error)
+      else this.#unreachable = error
       return
     }
     this.#peerEnded = true
     this.#inbox.clear()
     this.#face.fail(error)
+  }
+
+  /** @internal The owner has read all that the peer sent, and been told that it was all. */
+  onRead(): void {
+    if (this.#unreachable !== undefined) this.#face.failWrites(this.#unreachable)
   }
 
   /** @internal The session's memory goes: what has arrived in full can still be read. */

@@ -150,6 +150,7 @@ export class Inbox {
     this.#ending = false
     this.ended = true
     this.#channel.owner.onEnd()
+    this.#channel.onRead()
   }
 
   #deliver(arrived: Buffer, ref: SliceRef | undefined): void {

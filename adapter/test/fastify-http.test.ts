@@ -238,3 +238,20 @@ test('two hundred requests at once', async (t) => {
   // Whatever the origins, it is one server.
   assert.equal((await app.call('statistics')).length, 1)
 })
+
+test('the last response of a connection is read to its end, long after the app has closed it', async (t) => {
+  const s = await scene(t)
+  const { app } = await startApp(s)
+  const agent = agentFor(s)
+  const get = (path: string, headers: Record<string, string>) => {
+    return agent.request({ origin: 'http://a', path, method: 'GET', headers })
+  }
+  const { body } = await get('/stream/900000', { connection: 'close' })
+  await eventually('the app has closed it', async () => {
+    const [session] = await app.call('statistics')
+    return session!.streams === 0
+  })
+  // Behind all that the app said of the first.
+  await (await get('/hello/x', {})).body.dump()
+  assert.equal(sha256(Buffer.from(await body.arrayBuffer())), sha256(pattern(900_000)))
+})
