@@ -8,6 +8,7 @@ import { InvalidArgumentError } from '../errors.ts'
 import { countIn, resolveServerOptions, ServedPaths, type ServerOptions } from '../server/index.ts'
 import { type SessionReport, type SessionStatistics, SharedBody } from '../shmipc/index.ts'
 import { bufferParser } from './buffer-parser.ts'
+import { lendToParsers } from './own-parsers.ts'
 import { ReplyMemory } from './reply-memory.ts'
 
 export type { BufferParserOptions } from './buffer-parser.ts'
@@ -78,6 +79,7 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
     throw new InvalidArgumentError('listen', "'ready', 'listen' or 'manual'", listen)
   }
   const resolved = resolveServerOptions('the shmesh plugin', server, ['listen'], FASTIFY_OPTIONS)
+  lendToParsers(app)
   const served = new ServedPaths(app.server, resolved, app.log)
   const force = app.initialConfig.forceCloseConnections === true
   const close = () => served.close(!force, force ? 0 : resolved.drainTimeoutMs)

@@ -22,6 +22,7 @@ export {
   BodyTooLongError,
   collectBody,
   HttpConnections,
+  trustCollector,
   WireRequest
 } from './server/index.ts'
 export { ServerConnections } from './server-connections.ts'

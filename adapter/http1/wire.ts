@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream'
 export interface Lease {
   /** One more reader, which calls `drop` once. */
   hold(): void
+  /** Others do not go short of memory when it is held for long. */
+  readonly mayHold: boolean
   readonly drop: () => void
   /**
    * The bytes of `view` for code that may keep them too long: empty once the lease has ended. Absent

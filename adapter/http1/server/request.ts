@@ -4,7 +4,10 @@ import type { Socket } from 'node:net'
 import type { Headers, RequestHead } from '../message.ts'
 import type { Lease } from '../wire.ts'
 import { combineHeaders } from './combined-headers.ts'
+import { internals, markClosed, state } from './request-internals.ts'
 import { joinsDuplicates } from './server-options.ts'
+import { isCollected } from './trusted-collectors.ts'
+import { WholeBody } from './whole-body.ts'
 import type { WireStream } from './wire-stream.ts'
 
 /**
@@ -36,7 +39,7 @@ export interface BodyTaker {
 
 /**
  * A request whose body comes straight from a wire. What user code reads is its own: a chunk is
- * copied once, or decoded where it lies when an encoding is set.
+ * copied once, or decoded where it lies when an encoding is set or a trusted collector reads.
  */
 export class WireRequest extends IncomingMessage {
   /** The async context of everything this request causes. */
@@ -46,7 +49,10 @@ export class WireRequest extends IncomingMessage {
   /** @internal What still comes of the body is wanted by nobody: the response is done. */
   discarding = false
   readonly #host: RequestHost
+  /** Of a body whose length was announced. */
+  readonly #bodyBytes: number | undefined
   #taker: BodyTaker | undefined
+  #whole: WholeBody | undefined
   /** Somebody reads, or did. */
   #consuming = false
   /** `_read` waits for a push: it is not called again before one. */
@@ -60,6 +66,7 @@ export class WireRequest extends IncomingMessage {
     keepMethods(this)
     this.scope = scope
     this.#host = host
+    this.#bodyBytes = head.framing.kind === 'length' ? head.framing.length : undefined
     this.method = head.method
     this.url = head.target
     this.httpVersionMajor = 1
@@ -81,8 +88,15 @@ export class WireRequest extends IncomingMessage {
     this.#taker = taker
     // Nobody else will ask for its end.
     this.#consuming = false
-    if (this.complete) taker.onBodyEnd(undefined)
-    else this.#resume()
+    const whole = this.#whole
+    if (whole !== undefined) {
+      taker.onBody(whole.chunk, whole.lease)
+      this.#endWhole()
+    }
+    if (this.complete) {
+      this.#taker = undefined
+      taker.onBodyEnd(undefined)
+    } else this.#resume()
   }
 
   /** @internal */
@@ -92,6 +106,7 @@ export class WireRequest extends IncomingMessage {
       return
     }
     if (this.destroyed) return
+    if (lease !== undefined && this.#isWhole(chunk) && this.#keepWhole(chunk, lease)) return
     this.#received = true
     this.#asked = false
     const owned = lease === undefined || this.readableEncoding !== null
@@ -110,6 +125,7 @@ export class WireRequest extends IncomingMessage {
       if (this.#asked) this.push(null)
       taker.onBodyEnd(undefined)
     } else if (this.discarding) this.#finish()
+    else if (this.#whole?.lent === false) return
     // Nobody asked yet: `_read` tells them when they do.
     else if (this.#received || this.#consuming) this.push(null)
   }
@@ -126,6 +142,7 @@ export class WireRequest extends IncomingMessage {
       this.once('end', () => this.#finish())
       return
     }
+    this.#endWhole()
     if (!this.complete) {
       this.discarding = true
       this.#resume()
@@ -148,6 +165,49 @@ export class WireRequest extends IncomingMessage {
     this.destroy(error)
   }
 
+  /** All of the body, and worth not being copied. */
+  #isWhole(chunk: Buffer): boolean {
+    if (chunk.length !== this.#bodyBytes || chunk.length < MAX_COPY_BYTES) return false
+    return this.readableLength === 0 && this.readableEncoding === null
+  }
+
+  /** @returns false when it must be copied */
+  #keepWhole(chunk: Buffer, lease: Lease): boolean {
+    // Nobody reads yet: who will is known when they ask.
+    const early = this.readableFlowing === null && !this.#asked && lease.mayHold
+    if (!early && !isCollected(this)) return false
+    this.#whole = new WholeBody(chunk, lease)
+    if (!early) this.#lend(this.#whole)
+    return true
+  }
+
+  /** Straight to the collector: in the readable side's buffer others might come by it. */
+  #lend(whole: WholeBody): void {
+    whole.lent = true
+    this.#received = true
+    // Behind the collector's own listener, which has been there since it reads.
+    this.once('end', () => this.#endWhole())
+    state(this).dataEmitted = true
+    this.emit('data', whole.chunk)
+  }
+
+  #deliverWhole(whole: WholeBody): void {
+    if (this.#whole !== whole) return
+    if (this.readableEncoding === null && isCollected(this)) this.#lend(whole)
+    else {
+      this.#received = true
+      if (this.readableEncoding === null) this.#pushCopies(whole.chunk)
+      else this.push(whole.chunk)
+      this.#endWhole()
+    }
+    this.push(null)
+  }
+
+  #endWhole(): void {
+    this.#whole?.end()
+    this.#whole = undefined
+  }
+
   #pushCopies(chunk: Buffer): boolean {
     let room = true
     for (let at = 0; at < chunk.length && !this.destroyed; at += MAX_COPY_BYTES) {
@@ -159,11 +219,14 @@ export class WireRequest extends IncomingMessage {
   override _read(): void {
     this.#consuming = true
     this.#asked = true
-    if (this.complete) this.push(null)
+    const whole = this.#whole
+    if (whole !== undefined) process.nextTick(() => this.#deliverWhole(whole))
+    else if (this.complete) this.push(null)
     else this.#resume()
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#endWhole()
     // Also when it was read: nobody waits for the response any more.
     if (!this.discarding && (this.#aborting || !this.readableEnded || !this.complete)) {
       this.aborted = true
@@ -222,38 +285,4 @@ function keepMethods(request: WireRequest): void {
   request.onBodyEnd = own.onBodyEnd
   request.release = own.release
   request.abort = own.abort
-}
-
-/** Of `IncomingMessage`, as node:http's own parser uses it. */
-interface Internals {
-  joinDuplicateHeaders: boolean
-  _addHeaderLines(fields: Headers, length: number): void
-  _dump(): void
-}
-
-interface ReadableState {
-  autoDestroy: boolean
-  ended: boolean
-  endEmitted: boolean
-  destroyed: boolean
-  closed: boolean
-  closeEmitted: boolean
-}
-
-function internals(request: IncomingMessage): Internals {
-  return request as unknown as Internals
-}
-
-function state(request: IncomingMessage): ReadableState {
-  return (request as unknown as { _readableState: ReadableState })._readableState
-}
-
-/** Read, closed, and seen by nobody: what `resume()` and `destroy()` come to, at a tenth of it. */
-function markClosed(request: IncomingMessage): void {
-  const readable = state(request)
-  readable.ended = true
-  readable.endEmitted = true
-  readable.destroyed = true
-  readable.closed = true
-  readable.closeEmitted = true
 }

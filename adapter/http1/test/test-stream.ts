@@ -168,6 +168,7 @@ export class TestStream extends Duplex implements WireStream {
       hold: () => {
         holds++
       },
+      mayHold: true,
       drop: () => {
         if (--holds > 0) return
         this.lent -= view.length
