@@ -92,21 +92,29 @@ test('a client can add no label', async (t) => {
 })
 
 test('what waits for its turn is told', async (t) => {
-  const answers: (() => void)[] = []
+  let asked = 0
+  let answer = () => {}
+  const answering = new Promise<void>((resolve) => {
+    answer = resolve
+  })
   const origin = await startOrigin(t, async (connection) => {
-    await connection.head()
-    answers.push(() => connection.write(ok('x')))
+    for (;;) {
+      await connection.head()
+      asked++
+      await answering
+      connection.write(ok('x'))
+    }
   })
   const { port, proxy } = await startSimpleProxy(t, [origin.address], { cluster: { requests: 1 } })
   const clients = [await dial(t, port), await dial(t, port)]
   for (const client of clients) {
     client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
   }
-  await quiet(() => answers.length === 1 && proxy.statistics().clusters[0]?.queued === 1)
+  await quiet(() => asked === 1 && proxy.statistics().clusters[0]?.queued === 1)
   const samples = await scrape(proxy)
   assert.equal(sum(samples, 'cluster_request_active', 'cluster="app"'), 1)
   assert.equal(sum(samples, 'cluster_request_queued', 'cluster="app"'), 1)
-  for (const client of clients) client.stream.destroy()
+  answer()
   await quiet(() => proxy.statistics().requests.active === 0)
   assert.equal(sum(await scrape(proxy), 'cluster_request_queued'), 0)
 })

@@ -180,12 +180,13 @@ test('a detachable view outlives its session, for as long as the lease is held',
 test('a lease that is held serves no other message, also when nobody watches for leaks', async (t) => {
   const stage = await scene(t)
   await openSession(stage)
-  const session = await connect(stage.path, { leakWarning: false })
+  const session = await connect(stage.path, { leakWarning: false, window: '4MiB' })
   stage.defer(async () => {
     await quiet(session)
     session.destroy()
   })
-  const stream = command(session, 'source 900000')
+  // Longer than a message may be.
+  const stream = command(session, 'source 3000000')
   stream.end()
   const held: [view: Buffer, lease: Lease][] = []
   const chunks: Buffer[] = []
@@ -199,6 +200,6 @@ test('a lease that is held serves no other message, also when nobody watches for
 
   assert.equal(new Set(held.map(([, lease]) => lease)).size, held.length)
   assert.ok(held.length > 1)
-  assert.ok(Buffer.concat(chunks).equals(pattern(900_000)))
+  assert.ok(Buffer.concat(chunks).equals(pattern(3_000_000)))
   for (const [, lease] of held) lease.release()
 })
