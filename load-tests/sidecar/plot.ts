@@ -16,10 +16,10 @@ export interface Plot {
   readonly series: readonly Series[]
 }
 
-const WIDTH = 900
+const WIDTH = 970
 const HEIGHT = 520
 const LEFT = 70
-const RIGHT = 290
+const RIGHT = 360
 const TOP = 44
 const BOTTOM = 56
 const LEGEND_STEP = 20
