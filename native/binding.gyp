@@ -49,6 +49,7 @@
         'src/node/session_memory.cc',
         'src/node/session_messages.cc',
         'src/node/session_object.cc',
+        'src/node/socket_send.cc',
         'src/node/turn.cc'
       ],
       # -isystem, so that the warnings above are about our code only.

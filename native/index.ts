@@ -296,6 +296,12 @@ export interface Addon {
   pin(cpus: readonly number[]): number
   /** Why this kernel has no sealed shared memory; empty when it has. */
   probe(): string
+  /**
+   * Writes to a socket what it takes at once: `before` and `after` as latin1, at most 16 KiB
+   * together, and `body` between them; without it, `before` alone. Returns how many bytes went; 0
+   * also when the socket is broken, which a write of its owner's then finds out.
+   */
+  sendNow(fd: number, before: string, body: Uint8Array | undefined, after: string): number
 }
 
 /** Where the addon may be: this checkout's build first, then what the package ships. */

@@ -7,15 +7,12 @@ import {
   type Watched
 } from '../adapter/http1/codec.ts'
 import { LogOrigin } from './access-log/origin.ts'
-import type { ProxyContext } from './context.ts'
-import type { Destination } from './destination.ts'
+import type { DownstreamOwner } from './downstream-owner.ts'
 import { Exchange } from './exchange.ts'
 import { type Failure, failures } from './failure.ts'
-import type { Forwarding, HopOptions } from './headers/request.ts'
+import type { Forwarding } from './headers/request.ts'
 import { RequestWriter } from './headers/request-writer.ts'
-import type { RequestSeries } from './metrics/request-series.ts'
 import { refusal } from './reply.ts'
-import type { Cluster } from './upstream/cluster.ts'
 import { Outgoing } from './wire/outgoing.ts'
 import type { Wire, WireOwner } from './wire/wire.ts'
 
@@ -25,33 +22,6 @@ const LINGER_MS = 2000
 const DRAIN_GRACE_MS = 200
 
 const NOTHING = Buffer.alloc(0)
-
-/** What a connection needs to know of the listener that accepted it. */
-export interface DownstreamOwner {
-  readonly context: ProxyContext
-  readonly headTimeoutMs: number
-  readonly bodyTimeoutMs: number
-  /** From the head of a request to its end; 0 is no limit. */
-  readonly requestTimeoutMs: number
-  readonly idleTimeoutMs: number
-  /** Of a tunnel without a byte; 0 is no limit. */
-  readonly tunnelTimeoutMs: number
-  readonly hop: HopOptions
-  /** Every response closes its connection. */
-  readonly draining: boolean
-  /** Whether a client at this address is believed about whom it speaks for. */
-  trusts(remoteAddress: string): boolean
-  /** The request as it is routed, logged and sent on. */
-  normalize(head: RequestHead): RequestHead
-  /** What becomes of a request, or why nothing does. */
-  route(head: RequestHead): Destination | Failure
-  /** What counts requests to `cluster`, or those that go nowhere. */
-  series(cluster: Cluster | undefined): RequestSeries
-  /** A request was answered before it could be read as one. */
-  refused(downstream: Downstream, failure: Failure): void
-  /** Called once, when the connection is gone. */
-  closed(downstream: Downstream): void
-}
 
 /**
  * One client connection. Requests are served one at a time, in the order they come; what a client

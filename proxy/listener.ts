@@ -7,7 +7,8 @@ import { trustRule } from './config/trust.ts'
 import { type ListenerConfig, PASSTHROUGH, type RouteConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
 import type { Destination } from './destination.ts'
-import { Downstream, type DownstreamOwner } from './downstream.ts'
+import { Downstream } from './downstream.ts'
+import type { DownstreamOwner } from './downstream-owner.ts'
 import { type Failure, failures } from './failure.ts'
 import type { HopOptions } from './headers/request.ts'
 import { RequestSeries } from './metrics/request-series.ts'
@@ -155,7 +156,8 @@ export class Listener implements DownstreamOwner {
 
   route(head: RequestHead): Destination | Failure {
     if (head.method === 'CONNECT') return failures.connectRefused()
-    if (/^https:/i.test(head.target)) return failures.tlsTarget()
+    const { target } = head
+    if (target.charCodeAt(0) !== 0x2f && /^https:/i.test(target)) return failures.tlsTarget()
     return this.#routes.find(head)
   }
 

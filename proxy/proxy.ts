@@ -5,6 +5,7 @@ import { Clock } from '../adapter/http1/codec.ts'
 import type { SessionReport, ShmSession } from '../adapter/shmipc/index.ts'
 import { AccessLog, type LineSink } from './access-log/access-log.ts'
 import { Admin } from './admin.ts'
+import { bind, portsOf } from './bind.ts'
 import { ClusterSet } from './cluster-set.ts'
 import type { ListenerConfig, ProxyConfig } from './config/types.ts'
 import type { ProxyContext } from './context.ts'
@@ -292,20 +293,4 @@ export async function createProxy(config: ProxyConfig, logs: ProxyLogs): Promise
   const proxy = new MeshProxy(config, logs)
   await proxy.listen()
   return proxy
-}
-
-function portsOf(bound: readonly { readonly address: string }[]): number[] {
-  return bound.flatMap(({ address }) => Number(/^http:.*:(\d+)$/.exec(address)?.[1] ?? []))
-}
-
-async function bind(bound: { readonly name: string; listen(): Promise<void> }): Promise<void> {
-  try {
-    await bound.listen()
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const why = { EADDRINUSE: 'SHM_ERR_ADDRESS_IN_USE', EACCES: 'SHM_ERR_PERMISSION' } as const
-    const kind =
-      error instanceof ShmError ? error.code : (why[code as keyof typeof why] ?? undefined)
-    throw new ShmError(kind ?? 'SHM_ERR_ADDRESS', `${bound.name}: ${message}`, { cause: error })
-  }
 }

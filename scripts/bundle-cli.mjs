@@ -16,18 +16,30 @@ const ENTRY = join(ROOT, 'dist/proxy/cli.js')
 const BUNDLE = ENTRY.replace('.js', '.cjs')
 /** Not needed until somebody asks for metrics: a dependency of ours, found at run time. */
 const LATER = ['prom-client']
+/** What of Node is loaded when it is first called: an idle proxy calls none of it. */
+const LAZY = {
+  'node:crypto': ['randomBytes', 'randomFillSync', 'randomUUID'],
+  'node:v8': ['setFlagsFromString'],
+  'node:vm': ['runInNewContext']
+}
 
 const bundle = await rollup({
   input: ENTRY,
-  external: (id) => isBuiltin(id) || LATER.includes(id),
+  external: (id) => (isBuiltin(id) && !(id in LAZY)) || LATER.includes(id),
   plugins: [
+    {
+      name: 'lazy',
+      resolveId: (id) => (id in LAZY ? `\0lazy:${id}` : undefined),
+      load: (id) => (id.startsWith('\0lazy:') ? lazyModule(id.slice(6)) : undefined)
+    },
     nodeResolve({ exportConditions: ['node'] }),
     commonjs({ ignoreDynamicRequires: true }),
     json(),
     {
       name: 'file-url',
       resolveImportMeta: () => "require('node:url').pathToFileURL(__filename).href"
-    }
+    },
+    { name: 'ascii', renderChunk: (code) => ({ code: inAscii(code), map: null }) }
   ],
   onLog: (level, log, handle) => {
     // TypeScript's helpers say `this` at the top of a module.
@@ -43,6 +55,20 @@ const { output } = await bundle.write({
   sourcemap: existsSync(`${ENTRY}.map`)
 })
 writeFileSync(`${BUNDLE}.LICENSES`, licences(Object.keys(output[0].modules)))
+
+function lazyModule(id) {
+  return LAZY[id]
+    .map((name) => `export function ${name}(...args) { return require('${id}').${name}(...args) }`)
+    .join('\n')
+}
+
+/** V8 keeps a text with other characters than Latin-1's in twice the memory. */
+function inAscii(code) {
+  return code.replace(
+    /[^\0-\x7f]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
+}
 
 /** What the licences of the packages in the bundle ask for: that they come with it. */
 function licences(modules) {

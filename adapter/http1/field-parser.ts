@@ -13,6 +13,8 @@ export const CONNECTION_CLOSE = 1
 export const CONNECTION_KEEP_ALIVE = 2
 export const CONNECTION_UPGRADE = 4
 
+const NONE: Headers = []
+
 const HOST = Buffer.from('host')
 const EXPECT = Buffer.from('expect')
 const UPGRADE = Buffer.from('upgrade')
@@ -28,6 +30,10 @@ const TRANSFER_ENCODING = Buffer.from('transfer-encoding')
 export class FieldParser {
   /** The same array as of an earlier head when all its fields are the same: not to be changed. */
   headers: Headers = []
+  /** Of `headers`, strings that have been read; all of them once it is complete. */
+  count = 0
+  /** What `headers` begin with, the same array for each head that begins so. */
+  beginning: Headers = NONE
   /** The empty line has been read. */
   complete = false
   /** -1 when there is no Content-Length. */
@@ -50,6 +56,8 @@ export class FieldParser {
   /** Forgets everything; the headers handed out before stay untouched. */
   start(trailer: boolean): void {
     this.headers = []
+    this.count = 0
+    this.beginning = NONE
     this.complete = false
     this.contentLength = -1
     this.chunked = false
@@ -66,22 +74,25 @@ export class FieldParser {
    * scratch holds the same bytes and a zero behind them, which ends every loop.
    */
   parse(text: string, scratch: Scratch, from: number): number {
-    if (this.#trailer || this.headers.length > 0) return this.#lines(text, scratch, from, -1)
+    if (this.#trailer || this.count > 0) return this.#lines(text, scratch, from, -1)
     const known = this.#known
-    const behind = known.recall(this, text, from)
+    const behind = known.recall(this, scratch, from, text.length)
     if (this.complete) return behind
-    if (behind > from) return this.#lines(text, scratch, behind, -1)
-    const checkpoint = known.commonEnd(text, from)
-    if (checkpoint === -1) {
-      const end = this.#lines(text, scratch, from, -1)
-      known.parsed(text.slice(from, end))
-      return end
-    }
-    let end = this.#lines(text, scratch, from, checkpoint)
-    if (end === checkpoint) known.remember(this, text.slice(from, end))
-    if (!this.complete && end === checkpoint) end = this.#lines(text, scratch, end, -1)
-    known.parsed(text.slice(from, end))
+    const end =
+      behind > from ? this.#lines(text, scratch, behind, -1) : this.#compare(text, scratch, from)
+    if (this.complete) known.remember(this, scratch, from, end)
     return end
+  }
+
+  /** As `parse`, of lines nothing is known of: what they have in common with the known ones will be. */
+  #compare(text: string, scratch: Scratch, from: number): number {
+    const known = this.#known
+    const checkpoint = known.commonEnd(from)
+    if (checkpoint === -1) return this.#lines(text, scratch, from, -1)
+    const end = this.#lines(text, scratch, from, checkpoint)
+    if (end !== checkpoint || this.complete) return end
+    known.rememberFirst(this, end - from)
+    return this.#lines(text, scratch, end, -1)
   }
 
   /** As `parse`, but stops at `stop`, where a line begins. */
@@ -99,6 +110,7 @@ export class FieldParser {
         if (line + 1 === end) return line
         if (bytes[line + 1] !== LF) throw lineEndError('CR without LF')
         this.complete = true
+        if (this.headers.length > this.count) this.headers.length = this.count
         return line + 2
       }
       const nameEnd = i++
@@ -111,10 +123,12 @@ export class FieldParser {
       if (bytes[i + 1] !== LF) throw lineEndError('CR without LF')
       let valueEnd = i
       while (valueEnd > start && isBlank(bytes[valueEnd - 1] as number)) valueEnd--
-      const { headers } = this
-      if (headers.length >= this.#maxLength) throw tooMany(this.#maxLength)
+      const { headers, count } = this
+      if (count >= this.#maxLength) throw tooMany(this.#maxLength)
       const value = text.slice(start, valueEnd)
-      headers.push(text.slice(line, nameEnd), value)
+      headers[count] = text.slice(line, nameEnd)
+      headers[count + 1] = value
+      this.count = count + 2
       // The length alone excludes nearly every field, before any comparison of letters.
       switch (nameEnd - line) {
         case 4:

@@ -217,6 +217,17 @@ export class Bytes {
     return this.#error === undefined ? 'ended' : 'reset'
   }
 
+  /**
+   * Waits as {@link gone}; returns whether it was reset. What comes together with the last bytes is
+   * an end in order to libuv, but whoever has been reset cannot write any more.
+   */
+  async brokenOff(): Promise<boolean> {
+    if ((await this.gone()) === 'reset') return true
+    return new Promise((resolve) => {
+      this.stream.write('\r\n', (error) => resolve(error != null))
+    })
+  }
+
   async #more(what: string): Promise<void> {
     if (this.#error !== undefined) throw this.#error
     if (this.#ended) throw new EndedError(`it ended before ${what}; it said: ${this.#text}`)

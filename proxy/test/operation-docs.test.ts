@@ -55,14 +55,20 @@ test('the configurations of the examples can be used', () => {
 
 /** Whether `source` has a test of that name, also as one case of a template. */
 function hasTest(source: string, name: string): boolean {
-  if (quotations(name).some((text) => source.includes(`test(${text}`))) return true
+  if (
+    quotations(name).some((text) => new RegExp(`\\b(?:test|it)\\(${escaped(text)}`).test(source))
+  ) {
+    return true
+  }
   return [...source.matchAll(/test\(`([^`]*)`/g)].some(([, template]) => {
-    const parts = (template as string)
-      .split(/\$\{[^}]*\}/)
-      .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+    const parts = (template as string).split(/\$\{[^}]*\}/).map(escaped)
     const cases = new RegExp(`^${parts.join('(.+)')}$`).exec(name)?.slice(1) ?? []
     return cases.length > 0 && cases.every((one) => quotations(one).some((q) => source.includes(q)))
   })
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
 function quotations(text: string): string[] {
@@ -84,7 +90,8 @@ for (const [page, column] of [
       const named = /^`(.*)`$/.exec(cells.at(column)?.trim() ?? '')?.[1] ?? ''
       const [file, name] = named.split(/: (.*)/)
       assert.ok(name !== undefined, `${what} names no test`)
-      assert.ok(hasTest(read(`proxy/test/${file}`), name), `${file} has no test "${name}"`)
+      const path = file?.includes('/') ? file : `proxy/test/${file}`
+      assert.ok(hasTest(read(path as string), name), `${file} has no test "${name}"`)
     }
   })
 }

@@ -1,10 +1,11 @@
 /** Processes of the tests: apps, and the command line. None outlives its test. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { atEnd } from './harness.ts'
+import { eventually } from '../../adapter/test/support/eventually.ts'
+import { atEnd, dial } from './harness.ts'
 
 const APP = fileURLToPath(new URL('./app-process.js', import.meta.url))
 const CLI = fileURLToPath(new URL('../cli.cjs', import.meta.url))
@@ -63,6 +64,25 @@ export async function startApp(t: TestContext, address: string): Promise<Child> 
   const app = new Child(t, process.execPath, [APP, address])
   await app.said(/^ready$/m)
   return app
+}
+
+const LISTEN = `const server = require('node:net').createServer()
+server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(server.address().port))`
+
+/**
+ * A port whose listener is stopped and whose queue is full: the kernel answers nobody who wants to
+ * connect, as if all they send were lost. Returns its number.
+ */
+export async function startBlackHole(t: TestContext): Promise<number> {
+  const listener = new Child(t, process.execPath, ['-e', LISTEN])
+  const port = Number((await listener.said(/^(\d+)\n/))[1])
+  listener.process.kill('SIGSTOP')
+  await eventually('it is stopped', () =>
+    / T /.test(readFileSync(`/proc/${listener.process.pid}/stat`, 'latin1'))
+  )
+  // Linux queues one more than the backlog says.
+  await Promise.all([dial(t, port), dial(t, port)])
+  return port
 }
 
 /** `shmesh ...args` */

@@ -43,6 +43,7 @@ function request(host: string, target: string, more: Partial<RequestHead> = {}):
     host,
     version: 1,
     headers: [],
+    beginning: [],
     framing: { kind: 'none' },
     keepAlive: true,
     expectContinue: false,

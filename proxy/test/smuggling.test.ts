@@ -191,6 +191,69 @@ test('fields named like parts of an object are fields (CVE-2026-21710)', async (
   for (const field of ODD_FIELDS) assert.ok(answer.includes(`\r\n${field}\r\n`), field)
 })
 
+test('a long field name is a field name and no length (CVE-2021-40346)', async (t) => {
+  const seen: string[] = []
+  const origin = await startOrigin(t, async (connection) => {
+    for (;;) {
+      const head = await connection.head()
+      const length = Number(/^Content-Length: (\d+)\r$/m.exec(head)?.[1] ?? 0)
+      seen.push(head, await connection.take(length))
+      connection.write(ok('x'))
+    }
+  })
+  const { port } = await startSimpleProxy(t, [origin.address])
+  // 8 and 16 bits of a length that is cut off would end the name behind Content-Length.
+  for (const bytes of ['Content-Length0'.length + 255, 14 + 256]) {
+    const name = `Content-Length0${'a'.repeat(bytes)}`.slice(0, bytes)
+    const client = await dial(t, port)
+    client.write(
+      `POST / HTTP/1.1\r\nHost: a\r\n${name}:\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`
+    )
+    assert.match(await client.head(), /^HTTP\/1\.1 200/)
+    const [head, body, ...others] = seen.splice(0)
+    assert.ok(head?.includes(`\r\n${name}: \r\n`), 'the field as it was')
+    assert.equal(body, SMUGGLED)
+    assert.deepEqual(others, [])
+  }
+})
+
+const SPLITTING = '/app/%0d%0aX-Split:%20y%0D%0A%0D%0AGET%20/smuggled'
+
+test('a path never becomes lines, not even when it is rewritten (CVE-2018-12116)', async (t) => {
+  const heads: string[] = []
+  const origin = await startOrigin(
+    t,
+    answering((head) => {
+      heads.push(head)
+      return ok('x')
+    })
+  )
+  const rewrites = [undefined, { prefix: '/' }, { prefix: '/else/' }]
+  for (const rewrite of rewrites) {
+    const { port } = await startSimpleProxy(t, [origin.address], {
+      listener: {
+        normalizePath: false,
+        routes: [{ match: { prefix: '/app/' }, cluster: 'app', ...(rewrite && { rewrite }) }]
+      }
+    })
+    const client = await dial(t, port)
+    client.write(`GET ${SPLITTING} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    assert.match(await client.head(), /^HTTP\/1\.1 200/)
+    const sent = `${rewrite?.prefix ?? '/app/'}${SPLITTING.slice('/app/'.length)}`
+    assert.ok(heads.at(-1)?.startsWith(`GET ${sent} HTTP/1.1\r\n`), heads.at(-1))
+    assert.doesNotMatch(heads.at(-1) ?? '', /^X-Split|^GET \/smuggled/m)
+  }
+  assert.equal(heads.length, rewrites.length)
+  const { port } = await startSimpleProxy(t, [origin.address])
+  // Latin-1 would cut U+010D and U+010A down to CR and LF; as bytes they are no part of a target.
+  const target = Buffer.from('/\u010d\u010aX-Split:\u0120y').toString('latin1')
+  assert.match(
+    await roundTrip(t, port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`),
+    /^HTTP\/1\.1 400 /
+  )
+  assert.equal(heads.length, rewrites.length)
+})
+
 test("an upstream's response is held to the same rules", async (t) => {
   const responses = [
     'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',

@@ -8,10 +8,8 @@ import type { Wire } from '../wire/wire.ts'
 import { type Attach, ConnectTimeoutError, openWire } from './connect.ts'
 import { UpstreamConnection } from './connection.ts'
 import { Ejection } from './ejection.ts'
+import { FreeMemory } from './free-memory.ts'
 import { DeniedAddressError } from './passthrough-rules.ts'
-
-/** How old what is known of the free memory may be, in ms: asking costs more than a small request. */
-const MEMORY_SAMPLE_MS = 50
 
 /** Somebody in want of a connection. */
 export interface Waiter {
@@ -46,6 +44,7 @@ export class Endpoint implements Watched {
   readonly #context: ProxyContext
   readonly #lookup: LookupFunction | undefined
   readonly #link: Link | undefined
+  readonly #memory: FreeMemory | undefined
   readonly #open = new Set<UpstreamConnection>()
   /** The longest idle first. */
   readonly #idle: UpstreamConnection[] = []
@@ -55,8 +54,6 @@ export class Endpoint implements Watched {
   #connectFailures = 0
   #closed = false
   #retired: (() => void) | undefined
-  #short = false
-  #sampledAt = 0
 
   /**
    * @param mayEject whether the cluster can do without it because of what it answers
@@ -79,6 +76,7 @@ export class Endpoint implements Watched {
     if (config.address.kind === 'shm') {
       const { memory, tuning } = config
       this.#link = new Link(config.address.path, { ...tuning, memory })
+      this.#memory = new FreeMemory(this.#link, limits.minFreeMemoryPercent)
     }
   }
 
@@ -89,15 +87,7 @@ export class Endpoint implements Watched {
 
   /** So little of its shared memory is free that it is sent nothing new. */
   isShort(): boolean {
-    const percent = this.#limits.minFreeMemoryPercent
-    if (percent === 0 || this.#link === undefined) return false
-    const now = performance.now()
-    if (now - this.#sampledAt >= MEMORY_SAMPLE_MS) {
-      this.#sampledAt = now
-      const { budget = 0, bytesInUse = 0 } = this.#link.statistics().session ?? {}
-      this.#short = (budget - bytesInUse) * 100 < budget * percent
-    }
-    return this.#short
+    return this.#memory?.isShort() === true
   }
 
   /**

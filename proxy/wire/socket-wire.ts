@@ -1,6 +1,7 @@
 import { connect, type NetConnectOpts, Socket } from 'node:net'
 import type { Lease } from '../../adapter/shmipc/index.ts'
 import { Leg } from './leg.ts'
+import { SocketWriter } from './socket-writer.ts'
 import type { Wire, WireOwner } from './wire.ts'
 
 /**
@@ -10,10 +11,6 @@ import type { Wire, WireOwner } from './wire.ts'
 const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024)
 /** What may wait in libuv's hands before the source must pause. */
 const HIGH_WATER_BYTES = 256 * 1024
-/** Up to here a body joins its head as text, which the kernel is given from the stack. */
-const MAX_TEXT_BYTES = 2 * 1024
-/** Up to here copying the parts into one buffer is cheaper than a vectored write of them. */
-const MAX_JOINED_BYTES = 16 * 1024
 
 /** What `net.Socket` has and its types do not. */
 interface Wrapped {
@@ -21,6 +18,7 @@ interface Wrapped {
 }
 
 interface Handle {
+  readonly fd?: number
   /** Where the next read goes. */
   useUserBuffer?(buffer: Uint8Array): void
 }
@@ -38,6 +36,7 @@ export class SocketWire implements Wire {
   owner: WireOwner
   readonly leg: Leg | undefined
   readonly #socket: Socket
+  readonly #writer: SocketWriter
   #error: Error | undefined
   /** Of a socket that asks where to read to. */
   #handle: Handle | undefined
@@ -47,9 +46,13 @@ export class SocketWire implements Wire {
   /** The next read goes to the target's room, not to the scratch. */
   #armed = false
 
-  /** @param socket delivers to {@link onRead}, or emits 'data' */
-  private constructor(socket: Socket, owner: WireOwner, shm: boolean) {
+  /**
+   * @param socket delivers to {@link onRead}, or emits 'data'
+   * @param handle of a socket that is nothing but a socket
+   */
+  private constructor(socket: Socket, owner: WireOwner, shm: boolean, handle: Handle | undefined) {
     this.#socket = socket
+    this.#writer = new SocketWriter(socket, handle?.fd)
     this.owner = owner
     this.leg = shm ? new Leg(socket, 'socket') : undefined
     socket.on('end', () => this.owner.onEnd())
@@ -82,7 +85,7 @@ export class SocketWire implements Wire {
         callback: (bytes: number) => wire?.onRead(bytes) ?? true
       }
     } as ConstructorParameters<typeof Socket>[0])
-    wire = new SocketWire(socket, owner, false)
+    wire = new SocketWire(socket, owner, false, handle ?? undefined)
     wire.#handle = handle ?? undefined
     // The server counts it until then.
     socket.on('close', () => accepted.destroy())
@@ -91,7 +94,7 @@ export class SocketWire implements Wire {
 
   /** @param socket anybody's, in use by nobody else */
   static over(socket: Socket, owner: WireOwner, shm: boolean): SocketWire {
-    const wire = new SocketWire(socket, owner, shm)
+    const wire = new SocketWire(socket, owner, shm, undefined)
     socket.allowHalfOpen = true
     socket.on('data', (chunk: Buffer) => wire.owner.onBytes(chunk, undefined))
     return wire
@@ -114,7 +117,8 @@ export class SocketWire implements Wire {
     socket.once('connect', () => {
       socket.off('error', failed)
       connected((owner) => {
-        wire = new SocketWire(socket, owner, false)
+        const handle = (socket as unknown as Wrapped)._handle ?? undefined
+        wire = new SocketWire(socket, owner, false, handle)
         return wire
       })
     })
@@ -135,33 +139,11 @@ export class SocketWire implements Wire {
   }
 
   get blocked(): boolean {
-    // write() also returns false when everything went out at once; only what is left counts.
-    return this.#socket.writableNeedDrain && this.#socket.writableLength > 0
+    return this.#writer.blocked
   }
 
   write(before: string, body: Buffer | undefined, after: string, lease: Lease | undefined): void {
-    const socket = this.#socket
-    if (body === undefined) {
-      socket.write(before + after, 'latin1')
-      return
-    }
-    const bytes = before.length + body.length + after.length
-    if (bytes <= MAX_TEXT_BYTES) {
-      socket.write(before + body.toString('latin1') + after, 'latin1')
-    } else if (bytes <= MAX_JOINED_BYTES) {
-      socket.write(join(before, body, after, bytes))
-    } else {
-      socket.cork()
-      if (before !== '') socket.write(before, 'latin1')
-      // A client that does not read must not keep memory from those that do.
-      if (lease?.mayHold !== true) socket.write(Buffer.from(body))
-      else {
-        lease.hold()
-        socket.write(body, lease.drop)
-      }
-      if (after !== '') socket.write(after, 'latin1')
-      socket.uncork()
-    }
+    this.#writer.write(before, body, after, lease)
   }
 
   /** Whether `readInto` can be used: only while bytes are told, when the next read is still open. */
@@ -226,12 +208,4 @@ export class SocketWire implements Wire {
     if (room === undefined) this.#target = undefined
     return room ?? SCRATCH
   }
-}
-
-function join(before: string, body: Buffer, after: string, bytes: number): Buffer {
-  const joined = Buffer.allocUnsafe(bytes)
-  let at = joined.write(before, 0, 'latin1')
-  at += body.copy(joined, at)
-  if (after !== '') joined.write(after, at, 'latin1')
-  return joined
 }

@@ -61,6 +61,7 @@ describe('heads', () => {
       target: '/',
       version: 1,
       headers: ['Host', '', 'Connection', 'upgrade'],
+      beginning: [],
       framing: { kind: 'none' },
       keepAlive: true,
       upgrade: undefined,

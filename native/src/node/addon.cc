@@ -9,6 +9,7 @@
 #include "doorman_object.h"
 #include "inspect.h"
 #include "session_object.h"
+#include "socket_send.h"
 
 namespace shm {
 namespace {
@@ -37,6 +38,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
       session_constructor_(Napi::Persistent(SessionObject::Define(env))) {
   exports.Set("Doorman", DoormanObject::Define(env));
   DefineInspection(env, exports);
+  DefineSocketSend(env, exports);
   exports.Set("pin", Napi::Function::New<Pin>(env, "pin"));
   exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
 }
