@@ -66,10 +66,16 @@ function collectorOf(
   parser.run(TYPE, () => undefined, { headers: {}, raw: payload }, reply)
   const [collector] = payload.listeners('data')
   const chunk = Buffer.from(BODY)
+  let decoded = 0
+  // The only way to text that is safe: see `shared-text.ts`.
+  chunk.toString = () => {
+    decoded++
+    return BODY
+  }
   payload.emit('data', chunk)
   payload.emit('end')
   const before = String(parsed)
   chunk.fill(0)
   const kept = before === BODY && String(parsed) === BODY && payload.listenerCount('data') === 0
-  return kept ? (collector as () => void) : undefined
+  return kept && decoded === (parseAs === 'string' ? 1 : 0) ? (collector as () => void) : undefined
 }

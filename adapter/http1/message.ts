@@ -22,6 +22,8 @@ export interface RequestHead {
   /** The minor version: HTTP/1.0 or HTTP/1.1. */
   readonly version: 0 | 1
   readonly headers: Headers
+  /** What `headers` begin with: the same array for each head of a connection that begins so. */
+  readonly beginning: Headers
   readonly framing: Framing
   /** The client wants the connection to live on (RFC 9112 9.3). */
   readonly keepAlive: boolean

@@ -83,6 +83,7 @@ export class RequestHeadParser implements HeadParser<RequestHead> {
       target: this.#target,
       version,
       headers: fields.headers,
+      beginning: fields.beginning,
       framing: this.#framing(),
       keepAlive: keepsAlive(fields.connection, version),
       upgrade:

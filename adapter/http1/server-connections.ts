@@ -67,6 +67,7 @@ export class ServerConnections {
       this.#whenEmpty?.()
     })
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
+    if (!(stream instanceof Socket)) endInTurnOfItsOwn(stream)
     this.#server.emit('connection', stream)
   }
 
@@ -188,6 +189,21 @@ export class ServerConnections {
       stream.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n')
       stream.destroy(error)
     }
+  }
+}
+
+/**
+ * The end of a socket arrives in a turn of the loop behind that of its bytes, when handlers that wait
+ * for nothing have answered. node:http hears no more of a response once it has seen the end.
+ */
+function endInTurnOfItsOwn(stream: Duplex): void {
+  const { push } = stream
+  stream.push = (chunk, encoding) => {
+    if (chunk !== null) return push.call(stream, chunk, encoding)
+    setImmediate(() => {
+      if (!stream.destroyed) push.call(stream, null)
+    })
+    return false
   }
 }
 

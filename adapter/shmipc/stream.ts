@@ -1,5 +1,7 @@
 import { Duplex } from 'node:stream'
 import { InvalidArgumentError } from '../errors.ts'
+import { noteBuffers } from '../scavenges.ts'
+import { pushText } from '../shared-text.ts'
 import { Channel, type ChannelFace, type ChannelOwner } from './channel.ts'
 import { allocateIn, HeldSlice, MIN_HELD_BYTES } from './held-slice.ts'
 import { IdleTimer } from './idle-timer.ts'
@@ -153,9 +155,14 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
       this.#leaseTaker(chunk, lease)
       return
     }
-    // With an encoding set it is decoded at once.
-    const owned = lease === undefined || this.readableEncoding !== null
-    if (!this.push(owned ? chunk : Buffer.from(chunk))) this.#channel.pause()
+    if (!(lease === undefined ? this.push(chunk) : this.#pushShared(chunk))) this.#channel.pause()
+  }
+
+  /** A copy, or with an encoding set text. */
+  #pushShared(chunk: Buffer): boolean {
+    if (this.readableEncoding !== null) return pushText(this, chunk)
+    noteBuffers(chunk.length)
+    return this.push(Buffer.from(chunk))
   }
 
   /** @internal */

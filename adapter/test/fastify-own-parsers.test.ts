@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { StringDecoder } from 'node:string_decoder'
 import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { lendToParsers } from '../fastify/own-parsers.ts'
@@ -15,6 +16,8 @@ const A_REGION = 8 * 1024 * 1024
 
 interface Seen {
   readonly memory: readonly number[]
+  /** Where bytes were decoded. */
+  readonly decoded: readonly number[]
   readonly all: readonly string[]
 }
 
@@ -45,13 +48,27 @@ for (const [type, make] of Object.entries(types)) {
     for (const [index, bytes] of [100, 70_000, 1_000_000, 1_000_000, 3_000_000].entries()) {
       const body = make(bytes, index)
       sent.push(sha256(body))
-      const { memory, all } = await post('/own', type, body)
+      const { memory, decoded, all } = await post('/own', type, body)
       assert.deepEqual(all, sent)
+      // Not where the peer can change them meanwhile.
+      assert.ok(Math.max(...decoded, 0) <= A_REGION)
       const lent = memory.some((length) => length > A_REGION)
       assert.equal(lent, bytes >= 70_000 && bytes <= 1_000_000, `${bytes} bytes in ${memory}`)
     }
   })
 }
+
+test('text with an encoding set is decoded where only the app can write', async (t) => {
+  const s = await scene(t)
+  await startApp(s, { plugin: { path: s.path } })
+  const post = await poster(s)
+  for (const bytes of [1000, 60_000, 500_000, 3_000_000]) {
+    const body = Buffer.from('aäö€😀'.repeat(bytes / 13))
+    const { decoded, all } = await post('/own/encoded', 'a/text', body)
+    assert.deepEqual(all, [sha256(body)])
+    assert.ok(decoded.length > 0 && Math.max(...decoded) <= A_REGION)
+  }
+})
 
 test('sixteen at a time, each body is its own', async (t) => {
   const s = await scene(t)
@@ -84,11 +101,12 @@ test('who reads beside the parser keeps what it was given', async (t) => {
 })
 
 /** As Fastify's, but for `finish`: what becomes of the chunks. */
-function fastifyThat(finish: (chunks: Buffer[]) => unknown) {
+function fastifyThat(finish: (chunks: Buffer[], parseAs: string) => unknown) {
   const listeners: ((chunk: Buffer) => void)[] = []
   class Parser {
-    add(_type: string, _options: object, parse: (...args: unknown[]) => void): void {
+    add(_type: string, options: { parseAs: string }, parse: (...args: unknown[]) => void): void {
       this.#parse = parse
+      this.#parseAs = options.parseAs
     }
     run(_type: string, _handler: unknown, request: { raw: EventEmitter }): void {
       const chunks: Buffer[] = []
@@ -97,10 +115,11 @@ function fastifyThat(finish: (chunks: Buffer[]) => unknown) {
       request.raw.on('data', onData)
       request.raw.once('end', () => {
         request.raw.off('data', onData)
-        this.#parse?.(request, finish(chunks), () => undefined)
+        this.#parse?.(request, finish(chunks, this.#parseAs), () => undefined)
       })
     }
     #parse: ((...args: unknown[]) => void) | undefined
+    #parseAs = ''
   }
   const app = { [Symbol('fastify.contentTypeParser')]: new Parser() }
   return { app: app as unknown as FastifyInstance, listeners }
@@ -125,7 +144,15 @@ test('a Fastify that hands a chunk on, or does anything unforeseen, is given cop
   assert.equal(reads(throws.listeners[0]), false)
   lendToParsers({} as FastifyInstance)
 
-  const copies = fastifyThat((chunks) => Buffer.concat(chunks))
-  lendToParsers(copies.app)
-  assert.equal(reads(copies.listeners[0]), true)
+  const decodesItself = fastifyThat((chunks, parseAs) => {
+    return parseAs === 'string' ? new StringDecoder().write(chunks[0]!) : Buffer.concat(chunks)
+  })
+  lendToParsers(decodesItself.app)
+  assert.equal(reads(decodesItself.listeners[0]), false)
+
+  const asFastify = fastifyThat((chunks, parseAs) => {
+    return parseAs === 'string' ? chunks[0]!.toString('utf8') : Buffer.concat(chunks)
+  })
+  lendToParsers(asFastify.app)
+  assert.equal(reads(asFastify.listeners[0]), true)
 })

@@ -1,4 +1,6 @@
 import type { Readable } from 'node:stream'
+import { noteBuffers } from '../../scavenges.ts'
+import { withSafeText } from '../../shared-text.ts'
 import type { Lease } from '../wire.ts'
 import type { BodyMemory } from './body-memory.ts'
 import { type BodyTaker, WireRequest } from './request.ts'
@@ -93,7 +95,7 @@ class Collector implements BodyTaker {
     if (lease?.detachable === undefined) return false
     lease.hold()
     this.#lease = lease
-    this.#bytes = lease.detachable(chunk)
+    this.#bytes = withSafeText(lease.detachable(chunk))
     this.#length = length
     return true
   }
@@ -111,6 +113,7 @@ class Collector implements BodyTaker {
     const earlier = this.#bytes
     const earlierPooled = this.#pooled
     if (memory === undefined || size < MIN_POOLED_BYTES) {
+      noteBuffers(size)
       this.#bytes = Buffer.allocUnsafe(size)
     } else {
       this.#pooled = memory.take(size)

@@ -3,13 +3,15 @@ import { METHODS, type Server } from 'node:http'
 import { HttpParseError } from '../errors.ts'
 import type { Headers, RequestHead } from '../message.ts'
 import { RequestReader } from '../request-reader.ts'
-import type { Lease, Wire, WireOwner } from '../wire.ts'
+import type { Lease, WireOwner } from '../wire.ts'
 import { abortedError, answerTo, type ClientError, parseError } from './client-error.ts'
+import { HeaderCombiner } from './combined-headers.ts'
 import { dispatch, publishFinish } from './dispatch.ts'
+import { Outgoing } from './outgoing.ts'
 import { PendingInput } from './pending-input.ts'
 import { type RequestHost, WireRequest } from './request.ts'
 import { type ResponseHost, WireResponse } from './response.ts'
-import { allowsHalfOpen, limitsOf, rejectsBodies } from './server-options.ts'
+import { allowsHalfOpen, joinsDuplicates, limitsOf, rejectsBodies } from './server-options.ts'
 import { isUpgrade, upgrade } from './upgrade.ts'
 import type { WireStream } from './wire-stream.ts'
 
@@ -42,11 +44,14 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   served = 0
   /** What `setTimeout` of a request or response asked for; undefined: what the server does. */
   timeoutMs: number | undefined
+  readonly headers: HeaderCombiner
+  readonly output: Outgoing = new Outgoing()
   readonly #owner: ConnectionOwner
   readonly #reader: RequestReader
   /** Connections are served in no request's async context. */
   readonly #context = new AsyncResource('HTTPSERVERCONNECTION')
-  #wire: Wire | undefined
+  /** The wire is ours: what comes can be read. */
+  #started = false
   readonly #pending = new PendingInput()
   /** Being read, or answered; the response is undefined once it has finished. */
   #request: WireRequest | undefined
@@ -65,7 +70,6 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   /** The response has ended, and waits for the wire. */
   #flushing = false
   #discarded = 0
-  #whenDrained: ((error?: Error) => void)[] = []
   /** By a listener. It must not break the reader: it is thrown on when the chunk has been read. */
   #thrown: { readonly error: unknown } | undefined
 
@@ -73,6 +77,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     this.#owner = owner
     this.server = owner.server
     this.stream = stream
+    this.headers = new HeaderCombiner(joinsDuplicates(owner.server))
     const handler = {
       onHead: (head: RequestHead) => this.#onHead(head),
       onBody: (chunk: Buffer) => this.#onBody(chunk),
@@ -83,11 +88,13 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   start(): void {
     // Bytes that come during the call wait for what it returns.
-    this.#wire = this.stream.takeOver(this)
+    const wire = this.stream.takeOver(this)
+    this.#started = true
+    this.output.start(wire)
     Object.assign(this.stream, {
       setTimeout: (ms: number, action?: () => void) => this.#setSocketTimeout(ms, action)
     })
-    this.#pending.start(this.#wire)
+    this.#pending.start(wire)
     this.#proceed()
   }
 
@@ -98,10 +105,6 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   get rejectsBodies(): boolean {
     return rejectsBodies(this.server)
-  }
-
-  get writableLength(): number {
-    return this.#wire?.writableLength ?? 0
   }
 
   setTimeout(ms: number): void {
@@ -130,7 +133,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
       // Answered already, before it was read.
       stream.destroy(error)
     } else if (!this.server.emit('clientError', error, stream)) {
-      if (this.#response?.headersSent !== true) this.#wire?.write(answerTo(error), '', 'latin1', '')
+      if (this.#response?.headersSent !== true) this.output.write(answerTo(error), '', 'latin1', '')
       stream.destroy(error)
     }
   }
@@ -153,7 +156,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   onBytes(chunk: Buffer, lease: Lease | undefined): void {
     if (this.#failed || this.#closing) return
-    if (this.#wire === undefined) this.#pending.keep(chunk, lease)
+    if (!this.#started) this.#pending.keep(chunk, lease)
     else this.#context.runInAsyncScope(this.#read, this, chunk, lease)
   }
 
@@ -179,8 +182,8 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   }
 
   onDrain(): void {
-    if (this.writableLength > 0) return
-    if (this.#whenDrained.length > 0) for (const action of this.#whenDrained.splice(0)) action()
+    if (this.output.length > 0) return
+    this.output.onDrain()
     const response = this.#response
     if (response !== undefined) {
       const { scope } = response.req
@@ -194,7 +197,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     this.#closed = true
     this.#failed = true
     this.#pending.clear()
-    for (const action of this.#whenDrained.splice(0)) action(error ?? abortedError())
+    this.output.onClose(error)
     const request = this.#request
     const response = this.#response
     if (request === undefined || this.#upgraded) return
@@ -214,23 +217,8 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     this.#pending.pause()
   }
 
-  send(
-    before: string,
-    body: Buffer | string | undefined,
-    encoding: BufferEncoding,
-    after: string
-  ): boolean {
-    if (this.#wire === undefined || this.#closed) return false
-    return this.#wire.write(before, body, encoding, after)
-  }
-
-  afterDrain(action: (error?: Error) => void): void {
-    if (this.writableLength === 0) process.nextTick(action)
-    else this.#whenDrained.push(action)
-  }
-
   onResponseEnd(response: WireResponse): void {
-    if (this.writableLength > 0) this.#flushing = true
+    if (this.output.length > 0) this.#flushing = true
     else process.nextTick(finish, this, response)
   }
 
@@ -370,14 +358,12 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     else this.#closeSoon()
   }
 
-  /** As `destroySoon` of a socket: what was written arrives, what still comes is not read. */
   #closeSoon(): void {
     if (this.#closing || this.#closed) return
     this.#closing = true
     this.#pending.clear()
     // Nothing waits to leave: a response that does has not finished.
-    this.#wire?.end()
-    this.#wire?.destroy()
+    this.output.end()
   }
 }
 

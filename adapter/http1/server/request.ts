@@ -1,9 +1,11 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { noteBuffers } from '../../scavenges.ts'
+import { pushText, withSafeText } from '../../shared-text.ts'
 import type { Headers, RequestHead } from '../message.ts'
 import type { Lease } from '../wire.ts'
-import { combineHeaders } from './combined-headers.ts'
+import type { HeaderCombiner } from './combined-headers.ts'
 import { internals, markClosed, state } from './request-internals.ts'
 import { joinsDuplicates } from './server-options.ts'
 import { isCollected } from './trusted-collectors.ts'
@@ -20,6 +22,7 @@ const MAX_COPY_BYTES = 64 * 1024
 export interface RequestHost {
   readonly server: Server
   readonly stream: WireStream
+  readonly headers: HeaderCombiner
   /** The body is wanted again, ... */
   resumeBody(): void
   /** ... or for now not. */
@@ -51,6 +54,8 @@ export class WireRequest extends IncomingMessage {
   readonly #host: RequestHost
   /** Of a body whose length was announced. */
   readonly #bodyBytes: number | undefined
+  /** See `RequestHead`. */
+  readonly #beginning: Headers
   #taker: BodyTaker | undefined
   #whole: WholeBody | undefined
   /** Somebody reads, or did. */
@@ -66,6 +71,7 @@ export class WireRequest extends IncomingMessage {
     keepMethods(this)
     this.scope = scope
     this.#host = host
+    this.#beginning = head.beginning
     this.#bodyBytes = head.framing.kind === 'length' ? head.framing.length : undefined
     this.method = head.method
     this.url = head.target
@@ -109,8 +115,7 @@ export class WireRequest extends IncomingMessage {
     if (lease !== undefined && this.#isWhole(chunk) && this.#keepWhole(chunk, lease)) return
     this.#received = true
     this.#asked = false
-    const owned = lease === undefined || this.readableEncoding !== null
-    if (owned ? this.push(chunk) : this.#pushCopies(chunk)) return
+    if (lease === undefined ? this.push(chunk) : this.#pushShared(chunk)) return
     this.bodyPaused = true
     this.#host.pauseBody()
   }
@@ -184,11 +189,13 @@ export class WireRequest extends IncomingMessage {
   /** Straight to the collector: in the readable side's buffer others might come by it. */
   #lend(whole: WholeBody): void {
     whole.lent = true
+    // What the collector makes of it.
+    noteBuffers(whole.chunk.length)
     this.#received = true
     // Behind the collector's own listener, which has been there since it reads.
     this.once('end', () => this.#endWhole())
     state(this).dataEmitted = true
-    this.emit('data', whole.chunk)
+    this.emit('data', withSafeText(whole.chunk))
   }
 
   #deliverWhole(whole: WholeBody): void {
@@ -196,8 +203,7 @@ export class WireRequest extends IncomingMessage {
     if (this.readableEncoding === null && isCollected(this)) this.#lend(whole)
     else {
       this.#received = true
-      if (this.readableEncoding === null) this.#pushCopies(whole.chunk)
-      else this.push(whole.chunk)
+      this.#pushShared(whole.chunk)
       this.#endWhole()
     }
     this.push(null)
@@ -208,7 +214,10 @@ export class WireRequest extends IncomingMessage {
     this.#whole = undefined
   }
 
-  #pushCopies(chunk: Buffer): boolean {
+  /** Copies, or with an encoding set text. */
+  #pushShared(chunk: Buffer): boolean {
+    if (this.readableEncoding !== null) return pushText(this, chunk)
+    noteBuffers(chunk.length)
     let room = true
     for (let at = 0; at < chunk.length && !this.destroyed; at += MAX_COPY_BYTES) {
       room = this.push(Buffer.from(chunk.subarray(at, at + MAX_COPY_BYTES)))
@@ -260,7 +269,7 @@ export class WireRequest extends IncomingMessage {
       configurable: true,
       enumerable: true,
       get(this: WireRequest) {
-        this.#combined ??= combineHeaders(this.rawHeaders, internals(this).joinDuplicateHeaders)
+        this.#combined ??= this.#host.headers.combine(this.rawHeaders, this.#beginning)
         return this.#combined
       },
       set(this: WireRequest, headers: NodeJS.Dict<string | string[]>) {

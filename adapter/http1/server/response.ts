@@ -2,6 +2,7 @@ import { ServerResponse } from 'node:http'
 import { InvalidArgumentError } from '../../errors.ts'
 import { isFieldValue, isToken } from '../characters.ts'
 import { abortedError } from './client-error.ts'
+import type { Outgoing } from './outgoing.ts'
 import type { WireRequest } from './request.ts'
 import { bodyOf, internals, lengthOf } from './response-internals.ts'
 import type { WireStream } from './wire-stream.ts'
@@ -11,23 +12,14 @@ type Callback = (error?: Error | null) => void
 /** What a response needs of its connection. */
 export interface ResponseHost {
   readonly stream: WireStream
-  readonly writableLength: number
+  readonly output: Outgoing
   readonly rejectsBodies: boolean
-  /** See `Wire.write`. */
-  send(
-    before: string,
-    body: Buffer | string | undefined,
-    encoding: BufferEncoding,
-    after: string
-  ): boolean
-  /** Calls back when all that was written has left. */
-  afterDrain(action: Callback): void
   /** `end` was called: everything is written. */
   onResponseEnd(response: WireResponse): void
   setTimeout(ms: number): void
 }
 
-/** What `send` is given, and who is told when it has left. */
+/** What `Outgoing.write` is given, and who is told when it has left. */
 interface Piece {
   readonly before: string
   readonly body: Buffer | string
@@ -122,7 +114,7 @@ export class WireResponse extends ServerResponse<WireRequest> {
       }
     }
     this.finished = true
-    host.send(before, hasBody ? body : undefined, encoding ?? 'utf8', after)
+    host.output.write(before, hasBody ? body : undefined, encoding ?? 'utf8', after)
     message._finish()
     host.onResponseEnd(this)
     return this
@@ -196,8 +188,8 @@ export class WireResponse extends ServerResponse<WireRequest> {
     const host = this.#host
     if (host === undefined || host.stream.destroyed) return false
     this.#flushFirst()
-    const room = host.send(before, data, encoding ?? 'utf8', '')
-    if (typeof callback === 'function') host.afterDrain(callback)
+    const room = host.output.write(before, data, encoding ?? 'utf8', '')
+    if (typeof callback === 'function') host.output.afterDrain(callback)
     return room
   }
 
@@ -213,12 +205,12 @@ export class WireResponse extends ServerResponse<WireRequest> {
   /** @internal The turn in which the first chunk was written is over. */
   onTurnEnd(): void {
     this.#flushFirst()
-    if (this.#host?.writableLength === 0) this.onDrain()
+    if (this.#host?.output.length === 0) this.onDrain()
   }
 
   #sendPiece(host: ResponseHost, { before, body, encoding, after, callback }: Piece): boolean {
-    const room = host.send(before, body, encoding, after)
-    if (typeof callback === 'function') host.afterDrain(callback)
+    const room = host.output.write(before, body, encoding, after)
+    if (typeof callback === 'function') host.output.afterDrain(callback)
     if (!room) this.#needDrain = true
     return room
   }
@@ -256,13 +248,13 @@ export class WireResponse extends ServerResponse<WireRequest> {
       writableLength: {
         configurable: true,
         get(this: WireResponse) {
-          return (this.#host?.writableLength ?? 0) + (this.#first?.body.length ?? 0)
+          return (this.#host?.output.length ?? 0) + (this.#first?.body.length ?? 0)
         }
       },
       writableFinished: {
         configurable: true,
         get(this: WireResponse) {
-          return this.finished && (this.#host?.writableLength ?? 0) === 0
+          return this.finished && (this.#host?.output.length ?? 0) === 0
         }
       }
     })
