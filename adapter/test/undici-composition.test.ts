@@ -347,3 +347,18 @@ test('interceptors may put other raw headers in the place of those that came', a
   })
   assert.deepEqual(seen, [['x-other', '1'], ['x-other', '1'], []])
 })
+
+test('what the fallback refuses is told to a handler that hears of nothing else', async (t) => {
+  const s = await scene(t)
+  const fallback = new Agent()
+  const agent = new ShmAgent({ routes: { 'app.test': s.path }, fallback })
+  s.defer(async () => {
+    await agent.destroy()
+    await fallback.destroy()
+  })
+  const told: string[] = []
+  const handler = { onResponseError: (_c: unknown, error: Error) => told.push(error.message) }
+  const options = { origin: 'http://other.test', path: 'relative', method: 'GET' } as const
+  agent.dispatch(options, handler as never)
+  assert.deepEqual(told, ['path must be an absolute URL or start with a slash'])
+})

@@ -76,7 +76,7 @@ function describe(channel: string, message: Message): string {
   }
   if (trailers !== undefined) parts.push(trailers.map(String).join())
   if (headers !== undefined) parts.push(headers.replace(/host: .*/, 'host: HOST'))
-  if (chunk !== undefined) parts.push(String(chunk))
+  if (chunk !== undefined) parts.push(inspect(chunk))
   if (error !== undefined) parts.push(error.code)
   if (connectParams !== undefined) parts.push(connectParams.version ?? 'h1', typeof connector)
   return parts.join(' ')

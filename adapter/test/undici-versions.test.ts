@@ -10,6 +10,7 @@ import { scene } from './support/scene.ts'
 const OK = 'HTTP/1.1 200 OK\r\nX-A: b\r\ncontent-length: 2\r\n\r\nok'
 const SCRIPT = {
   '/ok': { parts: [OK] },
+  '/large': { parts: [`HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n${'x'.repeat(100_000)}`] },
   '/never': {},
   '/chunked': {
     parts: [
@@ -32,6 +33,7 @@ const SCRIPT = {
 
 const EXPECTED = {
   request: [200, ['b', 'caf\xe9'], 'ok', { 'x-sum': '1' }],
+  'read in shared memory': 100_000,
   'raw headers': ['X-A', 'b', 'content-length', '2'],
   stream: 'ok',
   pipeline: 'ok',

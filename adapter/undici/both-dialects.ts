@@ -6,7 +6,7 @@ import type {
   LegacyHandler,
   RawHeaders
 } from './handlers.ts'
-import { isControllerHandler } from './handlers.ts'
+import { isControllerHandler, tellRefused } from './handlers.ts'
 import { flatten, toHeaderObject, toRawHeaders } from './raw-headers.ts'
 
 type BothHandler = ControllerHandler & LegacyHandler
@@ -34,7 +34,7 @@ function withController(inner: LegacyHandler): BothHandler {
     onHeaders: (...args) => inner.onHeaders?.(...args),
     onData: (chunk) => inner.onData?.(chunk),
     onComplete: (trailers) => inner.onComplete?.(trailers),
-    onError: (error) => inner.onError(error),
+    onError: (error) => fail(inner, error),
 
     onRequestStart(controller, context) {
       inner.onConnect((reason) => controller.abort(reason as Error), context)
@@ -54,8 +54,14 @@ function withController(inner: LegacyHandler): BothHandler {
     onResponseEnd(controller, trailers) {
       inner.onComplete?.(controller.rawTrailers ?? rawOf(trailers))
     },
-    onResponseError: (_controller, error) => inner.onError(error)
+    onResponseError: (_controller, error) => fail(inner, error)
   }
+}
+
+/** What is refused before it begins may have no more of the new dialect than this. */
+function fail(inner: LegacyHandler, error: Error): void {
+  if (typeof inner.onError === 'function') inner.onError(error)
+  else tellRefused(inner, error)
 }
 
 function withLegacy(inner: ControllerHandler): BothHandler {

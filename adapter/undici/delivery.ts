@@ -1,9 +1,26 @@
-import type { Headers, Lease } from '../http1/index.ts'
+import type { Readable } from 'node:stream'
+import { BodyMemory, type Headers, type Lease } from '../http1/index.ts'
+import { noteBuffers } from '../scavenges.ts'
 import { channels } from './diagnostics.ts'
+import { bodyOf, readerOf } from './gathered-body.ts'
+import type { Reader } from './gathering-rehearsal.ts'
 import type { Listener } from './listener.ts'
 
 /** A larger chunk is copied in pieces as large as those of a socket, as consumers know them. */
 const MAX_COPY_BYTES = 64 * 1024
+/** Below, a copy costs less than to wait for the reader. */
+const MIN_LENT_BYTES = 64 * 1024
+
+/** Where bodies are decoded. */
+const memory = new BodyMemory()
+
+/** A body that came whole, where it arrived. Its reader is expected in this turn of the loop. */
+interface WaitingBody {
+  readonly chunk: Buffer
+  readonly lease: Lease
+  /** What it is read from. */
+  readonly body: Readable
+}
 
 /** Who is told how a delivery goes. */
 export interface DeliveryOwner {
@@ -15,6 +32,8 @@ export interface DeliveryOwner {
   onDelivered(trailers: Headers): void
   /** Stops the delivery, on the listener's behalf. */
   pause(): void
+  /** Ends that. */
+  resume(): void
   /** The listener has thrown. */
   onListenerFailed(error: Error): void
 }
@@ -24,14 +43,19 @@ export class Delivery {
   paused = false
   /** Of what has come, in bytes. */
   received = 0
+  /** Of all that will come, in bytes; undefined when it is not known. */
+  length: number | undefined
   readonly #owner: DeliveryOwner
   readonly #listener: Listener
+  readonly #handler: object
   /** An end is last. */
-  #held: (Buffer | Headers)[] | undefined
+  #held: (Buffer | WaitingBody | Headers)[] | undefined
 
-  constructor(owner: DeliveryOwner, listener: Listener) {
+  /** @param handler whom `listener` tells */
+  constructor(owner: DeliveryOwner, listener: Listener, handler: object) {
     this.#owner = owner
     this.#listener = listener
+    this.#handler = handler
   }
 
   /** @param lease see `Exchange.onBody` */
@@ -40,10 +64,11 @@ export class Delivery {
       this.#deliver(chunk)
       return
     }
-    if (!this.paused && this.#view(chunk, lease)) return
+    if (!this.paused && (this.#view(chunk, lease) || this.#wait(chunk, lease))) return
     // The handler may keep it: what is lent ends with this call.
-    for (let at = 0; at < chunk.length && !this.#owner.aborted; at += MAX_COPY_BYTES) {
-      this.#deliver(Buffer.from(chunk.subarray(at, at + MAX_COPY_BYTES)))
+    for (const piece of copied(chunk)) {
+      if (this.#owner.aborted) return
+      this.#deliver(piece)
     }
   }
 
@@ -56,16 +81,22 @@ export class Delivery {
   resume(): void {
     this.paused = false
     while (this.#held !== undefined && !this.paused && !this.#owner.aborted) {
-      const next = this.#held.shift() as Buffer | Headers
+      const next = this.#held.shift() as Buffer | WaitingBody | Headers
       if (this.#held.length === 0) this.#held = undefined
       if (Array.isArray(next)) this.#owner.onDelivered(next)
-      else this.#data(next)
+      else if (Buffer.isBuffer(next)) this.#data(next)
+      else if (!this.#lend(next)) {
+        this.#held = [...copied(next.chunk), ...(this.#held ?? [])]
+        next.lease.drop()
+      }
     }
   }
 
   /** What waits is not wanted any more. */
   drop(): void {
+    const [first] = this.#held ?? []
     this.#held = undefined
+    if (first !== undefined && 'lease' in first) first.lease.drop()
   }
 
   #deliver(chunk: Buffer): void {
@@ -77,9 +108,47 @@ export class Delivery {
     this.#data(chunk)
   }
 
-  #hold(next: Buffer | Headers): void {
+  #hold(next: Buffer | WaitingBody | Headers): void {
     this.#held ??= []
     this.#held.push(next)
+  }
+
+  /** @returns false when its reader cannot be lent it */
+  #wait(chunk: Buffer, lease: Lease): boolean {
+    if (chunk.length !== this.length || chunk.length < MIN_LENT_BYTES || !lease.mayHold)
+      return false
+    const body = bodyOf(this.#handler)
+    if (body === undefined) return false
+    lease.hold()
+    const waiting = { chunk, lease, body }
+    if (this.#lend(waiting)) return true
+    this.#hold(waiting)
+    this.#owner.pause()
+    setImmediate(() => {
+      if (this.#held?.[0] === waiting) this.#owner.resume()
+    })
+    return true
+  }
+
+  /** @returns false when somebody may keep what the body is given */
+  #lend({ chunk, lease, body }: WaitingBody): boolean {
+    // Whoever subscribes to chunks may keep them.
+    const reader = channels.bodyChunkReceived.hasSubscribers ? undefined : readerOf(body)
+    if (reader === undefined) return false
+    // What the reader makes of it.
+    noteBuffers(chunk.length)
+    if (decodes(reader)) {
+      const copy = memory.take(chunk.length)
+      body.once('close', () => memory.giveBack(copy))
+      const bytes = Buffer.from(copy, 0, chunk.length)
+      chunk.copy(bytes)
+      lease.drop()
+      this.#data(bytes)
+    } else {
+      body.once('close', lease.drop)
+      this.#data(chunk)
+    }
+    return true
   }
 
   /** @returns false when the handler takes no views */
@@ -102,5 +171,20 @@ export class Delivery {
     } catch (error) {
       this.#owner.onListenerFailed(error as Error)
     }
+  }
+}
+
+/**
+ * V8 reads UTF-8 twice, once for its length: the peer must not be able to change it in between. The
+ * others read each byte once.
+ */
+function decodes(reader: Reader): boolean {
+  return reader === 'text' || reader === 'json'
+}
+
+function* copied(chunk: Buffer): Generator<Buffer> {
+  noteBuffers(chunk.length)
+  for (let at = 0; at < chunk.length; at += MAX_COPY_BYTES) {
+    yield Buffer.from(chunk.subarray(at, at + MAX_COPY_BYTES))
   }
 }

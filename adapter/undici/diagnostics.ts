@@ -1,6 +1,8 @@
 /** undici's own diagnostics channels: what tracing injects its headers through. */
 import { type Channel, channel } from 'node:diagnostics_channel'
+import type { Duplex } from 'node:stream'
 import type { Headers, ResponseHead } from '../http1/index.ts'
+import type { AgentRequest } from './request.ts'
 
 export const channels: Readonly<
   Record<
@@ -41,6 +43,19 @@ export function publishHeaders(request: object, { status, headers, reason }: Res
 export function publishTrailers(request: object, trailers: Headers): void {
   if (!channels.trailers.hasSubscribers) return
   channels.trailers.publish({ request, trailers: rawOf(trailers) })
+}
+
+/** Tells of the head of a request, on its way by `socket`. */
+export function publishSendHeaders(request: object, headers: string, socket: Duplex): void {
+  if (!channels.sendHeaders.hasSubscribers) return
+  channels.sendHeaders.publish({ request, headers, socket })
+}
+
+/** A body that is text is told of as bytes, the text of a stream as it came: as undici does. */
+export function publishBodyChunkSent(request: AgentRequest, part: string | Uint8Array): void {
+  if (!channels.bodyChunkSent.hasSubscribers) return
+  const isBody = typeof part === 'string' && part === request.content.content
+  channels.bodyChunkSent.publish({ request, chunk: isBody ? Buffer.from(part) : part })
 }
 
 function rawOf(headers: Headers): Buffer[] {

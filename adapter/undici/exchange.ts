@@ -10,21 +10,23 @@ import type {
   ResponseHead
 } from '../http1/index.ts'
 import { BodyGoneError } from './body-memory.ts'
-import { ControllerListener } from './controller-listener.ts'
 import { Delivery, type DeliveryOwner } from './delivery.ts'
-import { channels, publishHeaders, publishTrailers } from './diagnostics.ts'
-import { ExactTimer } from './exact-timer.ts'
+import {
+  channels,
+  publishBodyChunkSent,
+  publishHeaders,
+  publishSendHeaders,
+  publishTrailers
+} from './diagnostics.ts'
 import type { ExchangeContext } from './exchange-context.ts'
-import { checkMethods, type Handler, isControllerHandler } from './handlers.ts'
-import { LegacyListener } from './legacy-listener.ts'
+import { checkMethods, type Handler } from './handlers.ts'
 import type { Listener, Steering } from './listener.ts'
+import { PhaseLimit } from './phase-limit.ts'
 import { AgentRequest } from './request.ts'
 import type { RequestOptions } from './request-options.ts'
 import { Sending } from './sending.ts'
+import { toListener } from './to-listener.ts'
 import { translateBreak, translateError } from './translate-error.ts'
-
-/** Timeouts up to here are kept exactly; longer ones by the coarse clock. In milliseconds. */
-const EXACT_TIMEOUT_MS = 1000
 
 /** Where a request stands. */
 const QUEUED = 0
@@ -39,27 +41,23 @@ export class AgentExchange
   extends AgentRequest
   implements Exchange, BodyObserver, Steering, DeliveryOwner
 {
-  /** On the clock. */
-  deadline: number = Number.POSITIVE_INFINITY
   readonly #context: ExchangeContext
   readonly #listener: Listener
   readonly #delivery: Delivery
+  readonly #limit: PhaseLimit
   readonly #head: string
   #state = QUEUED
   #connection: ClientConnection | undefined
   #sending: Sending | undefined
   #requestSent = false
-  /** For {@link EXACT_TIMEOUT_MS}; most requests need none. */
-  #timer: ExactTimer | undefined
 
   /** @throws {errors.InvalidArgumentError} of undici, before anything is sent */
   constructor(context: ExchangeContext, options: RequestOptions, handler: Handler) {
     super(context.origin, options, context.headersTimeout, context.bodyTimeout)
     this.#context = context
-    this.#listener = isControllerHandler(handler)
-      ? new ControllerListener(handler, this)
-      : new LegacyListener(handler, this)
-    this.#delivery = new Delivery(this, this.#listener)
+    this.#listener = toListener(handler, this)
+    this.#delivery = new Delivery(this, this.#listener, handler)
+    this.#limit = new PhaseLimit(context.clock, this.onDeadline)
     if (channels.create.hasSubscribers) channels.create.publish({ request: this })
     if (context.strictContentLength && this.hasWrongLength) {
       throw new errors.RequestContentLengthMismatchError()
@@ -68,13 +66,21 @@ export class AgentExchange
     checkMethods(handler, this.upgrade !== undefined || this.method === 'CONNECT')
   }
 
+  get deadline(): number {
+    return this.#limit.deadline
+  }
+
+  set deadline(deadline: number) {
+    this.#limit.deadline = deadline
+  }
+
   get replayable(): boolean {
     return this.idempotent && this.content.source === undefined && this.hasBody
   }
 
   /** @returns false when it has to wait for others */
   begin(): boolean {
-    this.#call(START, undefined)
+    this.#tell('start')
     if (this.aborted) return true
     return this.#context.pool.submit(this)
   }
@@ -90,7 +96,7 @@ export class AgentExchange
   pause(): void {
     if (this.paused) return
     this.#delivery.paused = true
-    this.#disarm()
+    this.#limit.stop()
     this.#connection?.pause()
   }
 
@@ -111,10 +117,7 @@ export class AgentExchange
     }
     const { maxRequestsPerClient } = this.#context
     if (this.reset || connection.served + 1 === maxRequestsPerClient) connection.retired = true
-    if (channels.sendHeaders.hasSubscribers) {
-      const { duplex: socket } = connection.carrier
-      channels.sendHeaders.publish({ request: this, headers: this.#head, socket })
-    }
+    publishSendHeaders(this, this.#head, connection.carrier.duplex)
     this.#arm(this.headersTimeout)
     if (this.hasWrongLength) process.emitWarning(new errors.RequestContentLengthMismatchError())
     // It may have waited on a connection that broke.
@@ -124,11 +127,13 @@ export class AgentExchange
 
   onBodyPart(chunk: string | Uint8Array): void {
     if (this.resetByBody && this.#connection !== undefined) this.#connection.retired = true
-    if (channels.bodyChunkSent.hasSubscribers) {
-      channels.bodyChunkSent.publish({ request: this, chunk })
-    }
+    publishBodyChunkSent(this, chunk)
     if (this.#state === SENT) this.#arm(this.headersTimeout)
-    this.#call(BODY_SENT, chunk)
+    try {
+      this.#listener.bodySent(chunk)
+    } catch (error) {
+      this.#fail(error as Error)
+    }
   }
 
   onRequestSent(): void {
@@ -136,7 +141,7 @@ export class AgentExchange
     if (this.aborted) return
     if (channels.bodySent.hasSubscribers) channels.bodySent.publish({ request: this })
     if (this.#state === SENT) this.#arm(this.headersTimeout)
-    this.#call(REQUEST_SENT, undefined)
+    this.#tell('requestSent')
   }
 
   onBodyFailed(error: Error): void {
@@ -154,7 +159,7 @@ export class AgentExchange
       this.#sending?.proceed()
       return
     }
-    if (this.#state === SENT) this.#call(RESPONSE_STARTED, undefined)
+    if (this.#state === SENT) this.#tell('responseStarted')
     if (this.aborted) return
     if (status === 100) {
       this.#fail(new errors.SocketError('bad response'))
@@ -165,6 +170,7 @@ export class AgentExchange
       this.#state = BODY
       this.#sending?.stop()
       this.#arm(this.bodyTimeout)
+      if (head.framing.kind === 'length') this.#delivery.length = head.framing.length
     }
     publishHeaders(this, head)
     try {
@@ -197,7 +203,7 @@ export class AgentExchange
 
   onDelivered(trailers: Headers): void {
     this.completed = true
-    this.#disarm()
+    this.#limit.stop()
     // Answered early: nobody wants the rest.
     if (!this.#requestSent) this.content.source?.destroy()
     publishTrailers(this, trailers)
@@ -216,7 +222,7 @@ export class AgentExchange
   onTunnel(head: ResponseHead, duplex: Duplex): void {
     this.#connection = undefined
     this.#sending?.stop()
-    this.#disarm()
+    this.#limit.stop()
     publishHeaders(this, head)
     this.completed = true
     try {
@@ -268,7 +274,7 @@ export class AgentExchange
     if (this.completed || this.aborted) return
     this.aborted = true
     this.#sending?.stop()
-    this.#disarm()
+    this.#limit.stop()
     this.#delivery.drop()
     const connection = this.#connection
     this.#connection = undefined
@@ -285,46 +291,22 @@ export class AgentExchange
 
   /** Whoever was told of the head in this turn must be able to listen first. */
   #failLater(error: Error): void {
-    this.#disarm()
+    this.#limit.stop()
     const connection = this.#connection
     this.#connection = undefined
     connection?.abandon()
     setImmediate(() => this.#fail(error))
   }
 
-  #call(event: number, chunk: string | Uint8Array | undefined): void {
-    const listener = this.#listener
+  #tell(event: 'start' | 'requestSent' | 'responseStarted'): void {
     try {
-      if (event === START) listener.start()
-      else if (event === BODY_SENT) listener.bodySent(chunk as string | Uint8Array)
-      else if (event === REQUEST_SENT) listener.requestSent()
-      else listener.responseStarted()
+      this.#listener[event]()
     } catch (error) {
       this.#fail(error as Error)
     }
   }
 
   #arm(ms: number): void {
-    if (this.aborted) return
-    if (ms === 0 || ms > EXACT_TIMEOUT_MS) {
-      // One that is kept exactly may run, of the phase before.
-      this.#disarm()
-      this.deadline = this.#context.clock.after(ms)
-      return
-    }
-    this.deadline = Number.POSITIVE_INFINITY
-    this.#timer ??= new ExactTimer(this.onDeadline)
-    this.#timer.start(ms)
-  }
-
-  #disarm(): void {
-    this.deadline = Number.POSITIVE_INFINITY
-    this.#timer?.stop()
+    if (!this.aborted) this.#limit.start(ms)
   }
 }
-
-/** Of `#call`. */
-const START = 0
-const BODY_SENT = 1
-const REQUEST_SENT = 2
-const RESPONSE_STARTED = 3
