@@ -19,6 +19,8 @@ export class Client {
     const client: Client = new Client(
       (request) => channel.write('', request, 'latin1', ''),
       async () => {
+        // The app closes those that were idle for long.
+        if (stream.closed) return
         const closed = once(stream, 'close')
         channel.end()
         await closed
@@ -39,6 +41,7 @@ export class Client {
     const client = new Client(
       (request) => socket.write(request),
       async () => {
+        if (socket.closed) return
         const closed = once(socket, 'close')
         socket.end()
         await closed

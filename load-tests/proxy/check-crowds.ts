@@ -30,11 +30,14 @@ export async function checkCrowds(
   const proxy = await startProxy(workspace, 'crowds', [app])
   const client = await SteadyClient.start(workspace)
   const crowd = await Crowd.start(workspace)
+  const uploading = { crowd, kind: 'uploading' } as const
+  const reading = { crowd: await Crowd.start(workspace), kind: 'reading' } as const
   await watch(client, proxy)
   return [
     ...(await checkIdle(proxy, client, crowd, idle)),
-    ...(await checkSlow(proxy, client, crowd, 'uploading', slow)),
-    ...(await checkSlow(proxy, client, crowd, 'reading', slow))
+    ...(await checkSlow(proxy, client, [uploading], slow)),
+    ...(await checkSlow(proxy, client, [reading], slow)),
+    ...(await checkSlow(proxy, client, [uploading, reading], slow))
   ]
 }
 
@@ -62,22 +65,22 @@ async function checkIdle(proxy: RunningProxy, client: SteadyClient, crowd: Crowd
   ]
 }
 
+/** @param crowds that come at the same time, `count` clients each */
 async function checkSlow(
   proxy: RunningProxy,
   client: SteadyClient,
-  crowd: Crowd,
-  kind: CrowdKind,
+  crowds: readonly { readonly crowd: Crowd; readonly kind: CrowdKind }[],
   count: number
 ) {
   const before = await watch(client, proxy)
-  await crowd.gather(proxy.origin, kind, count)
+  await Promise.all(crowds.map(({ crowd, kind }) => crowd.gather(proxy.origin, kind, count)))
   await sleep(SETTLE_MS)
   const during = await watch(client, proxy)
-  await crowd.leave()
+  await Promise.all(crowds.map(({ crowd }) => crowd.leave()))
   await sleep(SETTLE_MS)
   const after = await watch(client, proxy)
   const slices = await slicesInUse(proxy)
-  const name = `${count} ${kind} slowly`
+  const name = `${crowds.map(({ kind }) => `${count} ${kind}`).join(' and ')} slowly`
   return [
     ...compare(name, 'p99Ms', 2, before, during, after),
     { what: `${name}: slices when they have left`, value: slices, unit: '', target: 0, note: '' }

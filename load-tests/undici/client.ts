@@ -25,7 +25,14 @@ const [transport, socketPath] = process.argv.slice(2) as [Transport, string]
 const agent = transport === 'shm' ? new ShmAgent(socketPath) : undefined
 const dispatcher: Dispatcher = agent ?? new Pool(ORIGIN, { socketPath })
 
-function sender({ api, path: usual, shmPath, upload, alloc }: Job): () => Promise<unknown> {
+function sender({
+  api,
+  path: usual,
+  shmPath,
+  upload,
+  alloc,
+  read = 'arrayBuffer'
+}: Job): () => Promise<unknown> {
   const path = transport === 'shm' ? (shmPath ?? usual) : usual
   const body = upload === undefined ? undefined : Buffer.alloc(upload, 'x')
   const method = body === undefined ? 'GET' : 'POST'
@@ -42,7 +49,7 @@ function sender({ api, path: usual, shmPath, upload, alloc }: Job): () => Promis
     const made = alloc === true && upload !== undefined && agent?.allocUnsafe(upload, options)
     const response = await dispatcher.request(made ? { ...options, body: made.fill('x') } : options)
     if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`)
-    return response.body.arrayBuffer()
+    return response.body[read]()
   }
 }
 
