@@ -84,6 +84,9 @@ export class DuplexWire implements Wire, Carrier {
     this.duplex.resume()
   }
 
+  /** What has been read of a socket is private memory, and nobody's window. */
+  settle(): void {}
+
   ref(): void {
     this.duplex.ref?.()
   }

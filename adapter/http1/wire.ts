@@ -38,6 +38,8 @@ export interface Wire {
   /** Nothing is delivered until `resume`; what arrives meanwhile is bounded by the stream's window. */
   pause(): void
   resume(): void
+  /** A message has been read to its end. What its readers still hold must not stop the next one. */
+  settle(): void
 }
 
 /** Who is told what comes by a wire. */

@@ -61,6 +61,10 @@ export class Channel implements Lender {
   #slicesReceived = 0
   /** Slices whose views are with the owner. */
   #leases = 0
+  /** Bytes of those that are not credited. */
+  #lent = 0
+  /** @internal How often {@link settle} was called while bytes were lent. */
+  message = 0
   #peerEnded = false
   /** The peer is gone, of which its owner hears when it has read what was sent before. */
   #unreachable: Error | undefined
@@ -160,6 +164,18 @@ export class Channel implements Lender {
     this.#inbox.resume()
   }
 
+  /**
+   * A message has been read to its end: what its readers still hold is credited, so that the next
+   * one has a whole window however slow they are. What they hold is bounded by `Lease.mayHold`.
+   */
+  settle(): void {
+    if (this.#lent === 0) return
+    const lent = this.#lent
+    this.#lent = 0
+    this.message++
+    this.consumed(lent)
+  }
+
   statistics(): StreamStatistics {
     const writer = this.#writer
     return {
@@ -181,6 +197,7 @@ export class Channel implements Lender {
   /** @internal For the owner to read; it ends with `returned`. */
   lend(view: Buffer, slice: SliceRef): Lease {
     this.#leases++
+    this.#lent += view.length
     this.session.borrowed.lend()
     const lease = this.#spare ?? new Lease(this)
     this.#spare = undefined
@@ -225,9 +242,11 @@ export class Channel implements Lender {
   }
 
   /** @internal A lease ended. */
-  returned(slice: SliceRef, bytes: number): void {
+  returned(slice: SliceRef, bytes: number, message: number): void {
     this.#leases--
     this.session.borrowed.returned(slice)
+    if (message !== this.message) return
+    this.#lent -= bytes
     this.consumed(bytes)
   }
 

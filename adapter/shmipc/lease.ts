@@ -7,7 +7,9 @@ export interface Lender {
   readonly session: ShmSession
   /** Of its stream. */
   readonly id: number
-  returned(slice: SliceRef, bytes: number): void
+  /** Counts the messages its reader has been through; see `Channel.settle`. */
+  readonly message: number
+  returned(slice: SliceRef, bytes: number, message: number): void
 }
 
 /**
@@ -21,6 +23,8 @@ export class Lease implements Holding {
   /** @internal */ stack: string | undefined = undefined
   readonly #lender: Lender
   #slice: SliceRef = 0
+  /** Of the lender's messages the one it is a part of. */
+  #message = 0
   /** @internal Somebody may know it after the call it was handed out in. */
   known = false
   #holds = 1
@@ -39,6 +43,7 @@ export class Lease implements Holding {
   begin(slice: SliceRef, bytes: number): void {
     this.#slice = slice
     this.bytes = bytes
+    this.#message = this.#lender.message
     this.#holds = 1
   }
 
@@ -74,7 +79,7 @@ export class Lease implements Holding {
     }
     if (this.since !== 0) this.#lender.session.leaks.drop(this)
     if (this.#detachable !== undefined) this.#takeBack(this.#detachable)
-    this.#lender.returned(this.#slice, this.bytes)
+    this.#lender.returned(this.#slice, this.bytes, this.#message)
   }
 
   /**

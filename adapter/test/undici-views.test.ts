@@ -73,3 +73,30 @@ test('over a socket, and while it is paused, the same handler gets copies', asyn
   await eventually('the response has ended', () => done)
   assert.equal(copied, BYTES)
 })
+
+test('views that are never dropped do not stop the next request of their connection', async (t) => {
+  const s = await scene(t)
+  await startScripted(s, SCRIPT)
+  const agent = agentFor(s)
+  const leases: Lease[] = []
+  for (let requests = 0; requests < 4; requests++) {
+    await new Promise<void>((resolve, reject) => {
+      const handler: ControllerHandler = {
+        onRequestStart() {},
+        onResponseView(_controller, _view, lease) {
+          lease.hold()
+          leases.push(lease)
+        },
+        onResponseEnd: () => resolve(),
+        onResponseError: (_controller, error) => reject(error)
+      }
+      const options = { origin: 'http://app.test', path: '/', method: 'GET' } as const
+      agent.dispatch(options, handler as never)
+    })
+  }
+  // More than a window is held, of one stream.
+  const held = leases.reduce((sum, lease) => sum + (lease as unknown as { bytes: number }).bytes, 0)
+  assert.ok(held > 2 * 1024 * 1024, `${held} bytes`)
+  for (const lease of leases) lease.drop()
+  assert.equal(agent.statistics().links[0]?.session?.leases, 0)
+})

@@ -50,6 +50,31 @@ test('requests reach an app through shared memory, every byte in its place', asy
   assert.equal(link()?.session?.slicesInUse, 0)
 })
 
+test('what a slow client has not taken does not stop who uses its upstream’s stream next', async (t) => {
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  await startApp(t, address)
+  const { port, proxy } = await startSimpleProxy(t, [address], { cluster: { connections: 1 } })
+  const slow = await dial(t, port)
+  slow.stream.pause()
+  // Each is one message: the app is done with it while the proxy still holds what the client's
+  // socket has no room for.
+  slow.stream.write('GET /1000000 HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(32))
+  const session = () => proxy.statistics().clusters[0]?.endpoints[0]?.link?.session
+  const held = () => session()?.leases ?? 0
+  await quiet(() => held() > 0)
+  assert.ok(held() > 0, 'the proxy holds what the client does not take')
+
+  const fast = await dial(t, port)
+  for (let sent = 0; sent < 20; sent++) {
+    fast.write('GET /100000 HTTP/1.1\r\nHost: a\r\n\r\n')
+    await fast.head()
+    await fast.take(100_000)
+  }
+  slow.stream.destroy()
+  await quiet(() => held() === 0)
+  assert.equal(session()?.slicesInUse, 0)
+})
+
 test('when the shared memory is too small for what is going on, the label says fallback', async (t) => {
   const address = `shm://${temporaryDirectory(t)}/app.sock`
   const app = await startApp(t, address)

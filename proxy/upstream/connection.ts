@@ -160,6 +160,7 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
       return
     }
     taker.responseEnd(this, trailers)
+    this.wire.settle()
     this.endpoint.release(this, this.#keepAlive && exact && taker.requestSent)
     taker.responseSettled()
   }

@@ -70,6 +70,10 @@ export class ChannelWire implements Wire {
     this.#channel.resume()
   }
 
+  settle(): void {
+    this.#channel.settle()
+  }
+
   destroy(error?: Error): void {
     this.#stream.destroy(error)
   }

@@ -177,6 +177,9 @@ export class SocketWire implements Wire {
     this.#socket.resume()
   }
 
+  /** What has been read of a socket is private memory, and nobody's window. */
+  settle(): void {}
+
   destroy(error?: Error): void {
     this.#socket.destroy(error)
   }

@@ -35,6 +35,8 @@ export interface Wire {
   end(): void
   pause(): void
   resume(): void
+  /** A message has been read to its end. What its readers still hold must not stop the next one. */
+  settle(): void
   destroy(error?: Error): void
   /** Ends it so that the peer cannot take what it has got for all. */
   reset(error: Error): void

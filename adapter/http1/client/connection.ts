@@ -209,6 +209,7 @@ export class ClientConnection implements WireOwner {
     this.#exchange = undefined
     this.served++
     if (this.#paused) this.resume()
+    this.#wire.settle()
     if (this.#head?.keepAlive === true && exact && this.#sent && this.#wire.writableLength === 0) {
       this.#owner.onFree(this)
     } else {

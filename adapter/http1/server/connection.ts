@@ -334,6 +334,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     if (this.#request?.complete !== true || this.#response !== undefined) return
     this.#request = undefined
     this.served++
+    this.#pending.settle()
     this.#reader.reset()
   }
 

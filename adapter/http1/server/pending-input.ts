@@ -33,6 +33,11 @@ export class PendingInput {
     this.#bytes = undefined
   }
 
+  /** A request is over. See `Wire.settle`. */
+  settle(): void {
+    this.#wire?.settle()
+  }
+
   pause(): void {
     if (this.paused) return
     this.paused = true

@@ -104,6 +104,7 @@ export class TestStream extends Duplex implements WireStream {
         if (!stream.#stalled) stream.ended = true
       },
       destroy: (error) => stream.destroy(error),
+      settle() {},
       pause() {
         stream.#wirePaused = true
       },
