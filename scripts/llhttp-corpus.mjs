@@ -62,6 +62,7 @@ function judge(name, { type, pause, skipBody }, input, log) {
 function bytesOf(input) {
   const text = input
     .replace(/\n$/, '')
+    .replace(/\\\n/g, '')
     .replace(/(\\r\\n|\\r|\\n)\n/g, '$1')
     .replace(/(?<!\r)\n/g, '\r\n')
     .replace(/\\(r|n|t|f)/g, (_, letter) => ({ r: '\r', n: '\n', t: '\t', f: '\f' })[letter])
