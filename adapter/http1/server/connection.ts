@@ -158,6 +158,8 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     if (this.#failed || this.#closing) return
     if (!this.#started) this.#pending.keep(chunk, lease)
     else this.#context.runInAsyncScope(this.#read, this, chunk, lease)
+    // The end of a body whose response had gone before: its reader, full by then, asks for no more.
+    if (this.#started && this.#request === undefined && this.#pending.empty) this.#pending.resume()
   }
 
   onEnd(): void {

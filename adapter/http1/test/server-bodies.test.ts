@@ -110,6 +110,23 @@ test('whoever reads on after the response gets the whole body', async (t) => {
   assert.equal(stream.output.match(/early/g)?.length, 2)
 })
 
+test('whoever is full at the end of a body that was answered before does not stop the next request', async (t) => {
+  const scene = new ServerScene(t)
+  scene.server.on('request', (request, response) => {
+    // Wants the body, and takes its time.
+    request.on('data', () => {}).pause()
+    response.end(request.url)
+  })
+  const stream = scene.connect()
+  stream.deliver(post(100_000))
+  await settled()
+  stream.deliver(Buffer.alloc(100_000, 'x'))
+  await settled()
+  stream.deliver('GET /next HTTP/1.1\r\nHost: a\r\n\r\n')
+  await settled()
+  assert.match(stream.output, /\/next$/)
+})
+
 test('a request that was read is closed after its response, not before', async (t) => {
   const scene = new ServerScene(t)
   const events: string[] = []
