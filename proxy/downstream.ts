@@ -50,6 +50,8 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   /** The deadline had passed when it was looked at last. */
   #overdue = false
   #progressAt: number
+  /** That of the wire when it was looked at last. */
+  #backlog = 0
 
   /** @param attach makes the wire, told who owns it */
   constructor(attach: (owner: WireOwner) => Wire, owner: DownstreamOwner) {
@@ -182,13 +184,14 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   sweep(now: number): void {
     if (this.#detached) return
     const exchange = this.#exchange
-    if (exchange !== undefined && !this.#closing) {
+    if (this.#closing) {
+      this.#sweepClosing(now)
+    } else if (exchange !== undefined) {
       exchange.sweep(now)
       this.#sweepBody(exchange, now)
     } else if (now > this.#deadline) {
-      if (this.#closing) this.wire.destroy()
       // After a stall of the event loop a request may have come that nobody has read yet.
-      else if (!this.#overdue) this.#overdue = true
+      if (!this.#overdue) this.#overdue = true
       else if (this.#idle || this.#reader.idle) this.close()
       else this.#stop(failures.headTooSlow(this.#owner.headTimeoutMs))
     }
@@ -199,11 +202,29 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     const incomplete = !exchange.requestComplete
     const waiting = this.out.blocked || (incomplete && !this.#paused)
     const late = incomplete && requestTimeoutMs > 0 && now - exchange.startedAt > requestTimeoutMs
-    if (waiting && now - this.#progressAt > bodyTimeoutMs) {
+    // How long the upstream took is not the client's fault.
+    if (!waiting) this.#progressAt = now
+    if (this.#stalled(now)) {
       this.#stop(failures.bodyTooSlow(bodyTimeoutMs))
     } else if (late) {
       this.#stop(failures.requestTooSlow(requestTimeoutMs))
     }
+  }
+
+  /** However slowly the client takes its last response: it lingers from the end of that on. */
+  #sweepClosing(now: number): void {
+    if (this.wire.backlog > 0) {
+      this.#deadline = now + LINGER_MS
+      if (this.#stalled(now)) this.wire.destroy()
+    } else if (now > this.#deadline) this.wire.destroy()
+  }
+
+  /** The client has neither sent nor taken a byte for as long as it may. */
+  #stalled(now: number): boolean {
+    const { backlog } = this.wire
+    if (backlog !== this.#backlog) this.#progressAt = now
+    this.#backlog = backlog
+    return now - this.#progressAt > this.#owner.bodyTimeoutMs
   }
 
   #onBytes(chunk: Buffer): void {

@@ -39,6 +39,10 @@ export class ChannelWire implements Wire {
     return this.#channel.writableLength > HIGH_WATER_BYTES
   }
 
+  get backlog(): number {
+    return this.#channel.writableLength
+  }
+
   write(before: string, body: Buffer | undefined, after: string, lease: Lease | undefined): void {
     if (body === undefined || lease?.mayHold !== true) {
       this.#channel.writeCopied(before, body, after)

@@ -19,6 +19,8 @@ interface Wrapped {
 
 interface Handle {
   readonly fd?: number
+  /** Bytes of the writes under way that the kernel has not taken. */
+  readonly writeQueueSize?: number
   /** Where the next read goes. */
   useUserBuffer?(buffer: Uint8Array): void
 }
@@ -140,6 +142,14 @@ export class SocketWire implements Wire {
 
   get blocked(): boolean {
     return this.#writer.blocked
+  }
+
+  get backlog(): number {
+    const { writableLength } = this.#socket
+    if (writableLength === 0) return 0
+    // The stream counts whole writes, libuv each byte the kernel has taken of them.
+    const handle = (this.#socket as unknown as Wrapped)._handle
+    return writableLength + (handle?.writeQueueSize ?? 0)
   }
 
   write(before: string, body: Buffer | undefined, after: string, lease: Lease | undefined): void {

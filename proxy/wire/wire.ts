@@ -25,6 +25,8 @@ export interface Wire {
   readonly retiring: boolean
   /** So much waits to be sent that its source must pause until `onDrain`. */
   readonly blocked: boolean
+  /** 0 when all that was written has left; else a number that changes as bytes leave. */
+  readonly backlog: number
   /**
    * @param before latin1 text, '' for none
    * @param body may change after the call unless `lease` is given, which is held until it is sent
