@@ -100,7 +100,7 @@ export class ControlChannel {
     else this.#catchingUp.push({ at, then })
   }
 
-  /** `written` is called when the kernel has taken `data`, which must not change before. */
+  /** `written` is called when the kernel has taken `data`, of which this end keeps a copy. */
   sendFallback(
     streamId: number,
     status: number,
@@ -109,14 +109,9 @@ export class ControlChannel {
   ): void {
     this.#handler.beforeSending()
     const prefix = fallbackPrefix(streamId, status, data?.length ?? 0)
-    if (data === undefined || data.length === 0) {
-      this.#socket.write(prefix, written)
-      return
-    }
-    this.#socket.cork()
-    this.#socket.write(prefix)
-    this.#socket.write(data, written)
-    this.#socket.uncork()
+    // While it waits for the kernel its owner may be gone, and its memory with it: a Buffer that is
+    // detached has no bytes, and everything behind it would be read as part of this message.
+    this.#socket.write(data === undefined ? prefix : Buffer.concat([prefix, data]), written)
   }
 
   destroy(): void {

@@ -129,6 +129,27 @@ test('many streams fall back at once, each in its order', async (t) => {
   for (const { answer, expected } of uploads) assert.equal(await answer, expected)
 })
 
+test('a Buffer that is taken away while it waits for the socket harms no other stream', async (t) => {
+  const pair = await openSession(await scene(t), SMALL)
+  let other: Upload | undefined
+  await whileBlocked(pair, async () => {
+    const streams = Array.from({ length: 8 }, () => command(pair.session, 'hash'))
+    const bodies = streams.map((stream) => {
+      const body = Buffer.allocUnsafeSlow(1_000_000)
+      stream.write(body)
+      return body
+    })
+    other = upload(pair.session, 1_000_000, 1)
+    const { stream } = other
+    await eventually('all use the socket', () =>
+      [...streams, stream].every(({ fallbackBytes }) => fallbackBytes > 0)
+    )
+    for (const one of streams) one.destroy()
+    for (const { buffer } of bodies) structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })
+  })
+  assert.equal(await other!.answer, other!.expected)
+})
+
 test('both ends fall back on the same streams', async (t) => {
   const stage = await scene(t)
   const pair = await openSession(stage, SMALL)
