@@ -19,7 +19,7 @@ import { fail, filesBelow, seconds } from './tools.mjs'
 
 const USAGE =
   'usage: node scripts/host-suite.mjs fastify|undici DIR [--plugin|--served] [--verbose] [FILE...]'
-const FILE_TIMEOUT_MS = 120_000
+const FILE_TIMEOUT_MS = 240_000
 const TEST_TIMEOUT_MS = 20_000
 const PARALLEL = 2
 
@@ -35,7 +35,7 @@ const FASTIFY = {
 const UNDICI = {
   // What needs TLS, HTTP/2, or parts of undici that connect by themselves never meets a ShmAgent.
   files: (path) =>
-    /^test\/(?:(?:interceptors|node-test|node-test\/diagnostics-channel|fetch|node-fetch)\/)?[^/]+\.js$/.test(
+    /^test\/(?:(?:interceptors|cache-interceptor|node-test|node-test\/diagnostics-channel|fetch|node-fetch|eventsource|websocket|websocket\/stream)\/)?[^/]+\.js$/.test(
       path
     ) &&
     !/http2|h2c|h2-|tls|https|socks5|proxy|mock|snapshot|autoselect|ip-prior|ca-finger|wasm|\/gc\.js|util|timers|fixed-queue|errors\.js|bundle/.test(

@@ -73,7 +73,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
    * another request on it.
    */
   get retiring(): boolean {
-    return this.session.leaving
+    return this.#channel.session.leaving
   }
 
   /**
@@ -91,12 +91,12 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
    * memory when that serves better, or when shared memory is short: it is written as any Buffer.
    */
   alloc(bytes: number): Buffer {
-    return allocateIn(this.session, bytes)?.fill(0) ?? Buffer.alloc(bytes)
+    return allocateIn(this.#channel.session, bytes)?.fill(0) ?? Buffer.alloc(bytes)
   }
 
   /** As `alloc`, with whatever bytes the session carried there before. */
   allocUnsafe(bytes: number): Buffer {
-    return allocateIn(this.session, bytes) ?? Buffer.allocUnsafe(bytes)
+    return allocateIn(this.#channel.session, bytes) ?? Buffer.allocUnsafe(bytes)
   }
 
   /**
@@ -245,6 +245,11 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
     return ms === 0 ? this.off('timeout', onTimeout) : this.once('timeout', onTimeout)
   }
 
+  /** As `net.Socket`'s of a Unix socket, which has none either. */
+  address(): Record<string, never> {
+    return {}
+  }
+
   setKeepAlive(): this {
     return this
   }
@@ -257,7 +262,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   ref(): this {
     if (!this.#referenced && !this.destroyed) {
       this.#referenced = true
-      this.session.ref()
+      this.#channel.session.ref()
     }
     return this
   }
@@ -265,7 +270,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   unref(): this {
     if (this.#referenced) {
       this.#referenced = false
-      this.session.unref()
+      this.#channel.session.unref()
     }
     return this
   }

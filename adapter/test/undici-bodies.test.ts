@@ -28,6 +28,24 @@ class OldStream extends Stream {
   }
 }
 
+/** As users make them of a stream: its size is known when it has ended. */
+class StreamAsBlob {
+  readonly #chunks: readonly string[]
+  readonly type = 'x/y'
+
+  constructor(...chunks: readonly string[]) {
+    this.#chunks = chunks
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Blob'
+  }
+
+  stream(): Readable {
+    return Readable.from(this.#chunks)
+  }
+}
+
 async function* generate(...chunks: (string | Uint8Array)[]) {
   yield* chunks
 }
@@ -79,7 +97,8 @@ const CASES: readonly (readonly [
   ['iterable', () => ['a', Buffer.from('b')], 'ab', 'chunked'],
   ['Blob', () => new Blob([BYTES], { type: 'x/y' }), BYTES, BYTES.length, 'x/y'],
   ['empty Blob', () => new Blob([]), '', 0],
-  ['File', () => new File(['file'], 'name'), 'file', 4]
+  ['File', () => new File(['file'], 'name'), 'file', 4],
+  ['Blob of unknown size', () => new StreamAsBlob('a', 'b'), 'ab', 'chunked', 'x/y']
 ]
 
 function part(from: number, to: number): Uint8Array {
@@ -134,6 +153,24 @@ test('FormData of any implementation becomes multipart', async (t) => {
     assert.equal(seen?.sha256, sha256(expected))
     assert.equal(Number(header(seen!, 'content-length')), expected.length)
   }
+})
+
+test('FormData with a file of unknown size is sent in chunks', async (t) => {
+  const s = await scene(t)
+  const { server } = await startScripted(s, SCRIPT)
+  // As other implementations take it.
+  const form = new UndiciFormData()
+  const file = Object.assign(new StreamAsBlob('some', 'thing'), { name: 'name' })
+  form.entries = () => [['file', file]].values() as never
+  const options = { origin: ORIGIN, path: '/', method: 'POST', body: form } as never
+  await transcribe(agentFor(s), options)
+  const [seen] = await server.call('seen')
+  assert.equal(header(seen!, 'transfer-encoding'), 'chunked')
+  const boundary = header(seen!, 'content-type')!.split('boundary=')[1]
+  const expected =
+    `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="name"\r\n` +
+    `Content-Type: x/y\r\n\r\nsomething\r\n--${boundary}--\r\n`
+  assert.equal(seen?.sha256, sha256(Buffer.from(expected)))
 })
 
 test('what is no body is refused before anything is sent', async (t) => {

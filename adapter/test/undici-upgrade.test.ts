@@ -4,15 +4,18 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { type Dispatcher, upgrade } from 'undici'
+import type { Answer } from './fixtures/scripted-server.ts'
 import { agentFor, startScripted, transcribe } from './scripted.ts'
+import { eventually } from './support/eventually.ts'
 import { pattern } from './support/pattern.ts'
 import { scene } from './support/scene.ts'
 
 const ORIGIN = 'http://app.test'
 const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n'
-const SCRIPT = {
+const SCRIPT: Readonly<Record<string, Answer>> = {
   '/': { parts: ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'] },
   '/switch': { parts: [`${SWITCHED}greeting`] },
+  '/brief': { parts: [`${SWITCHED}farewell`], finally: 'end' },
   '/other': { parts: [SWITCHED.replace('echo', 'other')] },
   '/refuse': { parts: ['HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno'] },
   'far.test:443': { parts: ['HTTP/1.1 200 Connected\r\n\r\n'] },
@@ -67,6 +70,19 @@ for (const transport of ['shm', 'socket']) {
     socket.end()
     socket.resume()
     await once(socket, 'close')
+  })
+
+  test(`an upgraded stream ends behind the end of the other side over ${transport}`, async (t) => {
+    if (transport === 'socket') process.env['SHMESH_DISABLE'] = '1'
+    t.after(() => delete process.env['SHMESH_DISABLE'])
+    const { server, agent } = await setUp(t)
+    const { socket } = await upgradeTo(agent, '/brief')
+    const ended = once(socket, 'end')
+    socket.resume()
+    await ended
+    await new Promise(setImmediate)
+    assert.ok(socket.writableEnded)
+    await eventually('the server let go', async () => (await server.call('connections')) === 0)
   })
 }
 

@@ -45,6 +45,8 @@ const EXPECTED = {
   'fetch with the agent given': 'ok',
   'headers timeout': 'UND_ERR_HEADERS_TIMEOUT',
   injection: 'UND_ERR_INVALID_ARG',
+  'no handler': 'invalid onConnect method',
+  'limits of messages': true,
   cut: 'UND_ERR_SOCKET',
   'its own error': true,
   composed: [200, 'ok'],
@@ -56,12 +58,14 @@ const EXPECTED = {
   close: 'UND_ERR_DESTROYED'
 }
 
-/** Of undici 6 alone. */
-const REDIRECTED = [
-  [302, ''],
-  [200, 'ok'],
-  [200, 'ok']
-]
+const OF_UNDICI_6 = {
+  'no handler': 'invalid onError method',
+  maxRedirections: [
+    [302, ''],
+    [200, 'ok'],
+    [200, 'ok']
+  ]
+}
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 const VERSIONS = [
@@ -81,7 +85,7 @@ for (const { name, skip = false } of VERSIONS) {
     const { stdout } = await promisify(execFile)(process.execPath, [script, s.path, tcp], {
       env: { ...process.env, SHMESH_TEST_UNDICI: name }
     })
-    const expected = name === 'undici-6' ? { ...EXPECTED, maxRedirections: REDIRECTED } : EXPECTED
+    const expected = name === 'undici-6' ? { ...EXPECTED, ...OF_UNDICI_6 } : EXPECTED
     assert.deepEqual(JSON.parse(stdout), expected)
   })
 }

@@ -27,6 +27,7 @@ import type { RequestOptions } from './request-options.ts'
 import { Sending } from './sending.ts'
 import { toListener } from './to-listener.ts'
 import { translateBreak, translateError } from './translate-error.ts'
+import { likeSocketOfUndici } from './tunnel.ts'
 
 /** Where a request stands. */
 const QUEUED = 0
@@ -225,6 +226,7 @@ export class AgentExchange
     this.#limit.stop()
     publishHeaders(this, head)
     this.completed = true
+    likeSocketOfUndici(duplex)
     try {
       this.#listener.upgrade(head.status, head.headers, duplex)
     } catch (error) {

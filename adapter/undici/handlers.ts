@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { type Dispatcher, errors } from 'undici'
 import type { Lease } from '../http1/index.ts'
-import { IS_UNDICI_8 } from './undici-version.ts'
+import { IS_UNDICI_6, IS_UNDICI_8 } from './undici-version.ts'
 
 /** Headers or trailers as objects: lower-case names, repeated fields as arrays. */
 export type HeaderObject = Record<string, string | string[]>
@@ -133,5 +133,6 @@ export function tellRefused(handler: Handler, error: unknown): void {
   const { onResponseError, onError } = handler as Partial<ControllerHandler & LegacyHandler>
   if (typeof onResponseError === 'function') onResponseError.call(handler, null, error as Error)
   else if (typeof onError === 'function') onError.call(handler, error as Error)
+  else if (IS_UNDICI_6) throw new errors.InvalidArgumentError('invalid onError method')
   else throw error
 }

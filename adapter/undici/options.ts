@@ -2,7 +2,14 @@ import type { Dispatcher } from 'undici'
 import { type RouteOptions, type Routes, resolveRoutes } from '../client/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import { pickSessionTuning, SESSION_TUNING, type SessionTuning } from '../shmipc/index.ts'
+import {
+  type EventLimits,
+  type EventSourceLimits,
+  resolveEventLimits,
+  type WebSocketLimits
+} from './event-limits.ts'
 import type { OriginOptions } from './origin.ts'
+import { whole } from './whole.ts'
 
 export interface ShmAgentOptions extends RouteOptions, SessionTuning {
   /** Shared memory per socket, with its unit. @defaultValue '64MiB' */
@@ -67,6 +74,10 @@ export interface ShmAgentOptions extends RouteOptions, SessionTuning {
   readonly strictContentLength?: boolean
   /** Most requests on one connection; 0: any number. @defaultValue 0 */
   readonly maxRequestsPerClient?: number
+  /** Of every `WebSocket` by this dispatcher, as undici's own have it. */
+  readonly webSocket?: WebSocketLimits
+  /** Of every `EventSource` by this dispatcher, as undici's own have it. */
+  readonly eventSource?: EventSourceLimits
 }
 
 export interface ResolvedAgentOptions {
@@ -77,6 +88,7 @@ export interface ResolvedAgentOptions {
   readonly fallback: Dispatcher
   readonly https: Dispatcher
   readonly origin: OriginOptions
+  readonly eventLimits: EventLimits
 }
 
 const OPTIONS: readonly string[] = [
@@ -96,6 +108,8 @@ const OPTIONS: readonly string[] = [
   'maxResponseSize',
   'strictContentLength',
   'maxRequestsPerClient',
+  'webSocket',
+  'eventSource',
   ...SESSION_TUNING
 ]
 
@@ -123,7 +137,8 @@ export function resolveAgentOptions(
     failOpen,
     fallback,
     https: options.https ?? fallback,
-    origin: resolveOriginOptions(options)
+    origin: resolveOriginOptions(options),
+    eventLimits: resolveEventLimits(options.webSocket, options.eventSource)
   }
 }
 
@@ -146,12 +161,4 @@ function resolveOriginOptions(options: ShmAgentOptions): OriginOptions {
     maxRequestsPerClient: whole('maxRequestsPerClient', options.maxRequestsPerClient, 0),
     strictContentLength
   }
-}
-
-function whole(option: string, value: number | undefined, otherwise: number, least = 0): number {
-  if (value === undefined) return otherwise
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new InvalidArgumentError(option, `a whole number of at least ${least}`, value)
-  }
-  return value
 }

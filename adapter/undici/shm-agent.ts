@@ -3,6 +3,7 @@ import { Dispatcher, errors, getGlobalDispatcher } from 'undici'
 import type { LinkStatistics } from '../shmipc/index.ts'
 import { allocateFor, releaseBody } from './body-memory.ts'
 import { speakBothDialects } from './both-dialects.ts'
+import type { EventLimits } from './event-limits.ts'
 import { AgentExchange } from './exchange.ts'
 import {
   type ControllerHandler,
@@ -39,6 +40,7 @@ export interface OriginStatistics {
 interface State {
   readonly router: Router
   readonly shutdown: Shutdown
+  readonly eventLimits: EventLimits
 }
 
 // Not #private: undici's compose() calls methods on a Proxy of the agent.
@@ -63,7 +65,8 @@ export class ShmAgent extends Dispatcher {
       emitOf: (event, origin, ...error) => plain(this).emit(event, origin, [this], ...error),
       emitError: (error) => plain(this).emit('error', error)
     })
-    this[kState] = { router, shutdown: new Shutdown(router) }
+    const { eventLimits } = resolved
+    this[kState] = { router, shutdown: new Shutdown(router), eventLimits }
   }
 
   get closed(): boolean {
@@ -72,6 +75,16 @@ export class ShmAgent extends Dispatcher {
 
   get destroyed(): boolean {
     return this[kState].shutdown.destroyed
+  }
+
+  /** Read by undici's `WebSocket`. */
+  get webSocketOptions(): EventLimits['webSocket'] {
+    return this[kState].eventLimits.webSocket
+  }
+
+  /** Read by undici's `EventSource`. */
+  get eventSourceOptions(): EventLimits['eventSource'] {
+    return this[kState].eventLimits.eventSource
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: ControllerHandler): boolean

@@ -20,6 +20,7 @@ import { join } from 'node:path'
 import shmesh from '../../dist/adapter/fastify/index.js'
 import { attach } from '../../dist/adapter/http/index.js'
 import { connect } from '../../dist/adapter/index.js'
+import './limited-tests.mjs'
 import { nextPath, splice } from './sockets.mjs'
 
 const { HOST_SUITE: mode, HOST_SUITE_ROOT: root } = process.env

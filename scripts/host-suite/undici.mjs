@@ -12,6 +12,7 @@ import Module, { createRequire, register } from 'node:module'
 import { connect as connectSocket, Server } from 'node:net'
 import { join, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import './limited-tests.mjs'
 import { nextPath, splice } from './sockets.mjs'
 
 const { HOST_SUITE: mode, HOST_SUITE_ROOT: root } = process.env
@@ -100,7 +101,9 @@ const PASSED_ON = [
   'maxResponseSize',
   'strictContentLength',
   'maxRequestsPerClient',
-  'connectTimeout'
+  'connectTimeout',
+  'webSocket',
+  'eventSource'
 ]
 
 function routes(host) {
@@ -113,7 +116,7 @@ function isHere(hostname) {
 }
 
 function shmAgent(options, connections) {
-  const given = { routes, memory: MEMORY, fallback: globalBefore }
+  const given = { routes, memory: MEMORY, fallback }
   for (const name of PASSED_ON) if (options?.[name] != null) given[name] = options[name]
   if (connections > 0) given.connections = connections
   const agent = new ShmAgent(given)
@@ -133,10 +136,9 @@ function portOf(origin) {
 
 /** What says where or how to connect is not ours. */
 function isOurs(options) {
-  const { connect, socketPath, allowH2, tls, factory, localAddress, webSocket, interceptors } =
-    options ?? {}
+  const { connect, socketPath, allowH2, tls, factory, localAddress, interceptors } = options ?? {}
   return (
-    ![connect, socketPath, tls, factory, localAddress, webSocket, interceptors].some(Boolean) &&
+    ![connect, socketPath, tls, factory, localAddress, interceptors].some(Boolean) &&
     allowH2 !== true
   )
 }
@@ -190,7 +192,8 @@ function agents(Original) {
 }
 
 const proxies = new Map()
-const globalBefore = undici.getGlobalDispatcher()
+/** Not the global dispatcher, which may be that of Node.js, of another version. */
+const fallback = new undici.Agent()
 const ours = Object.create(Object.getPrototypeOf(undici), Object.getOwnPropertyDescriptors(undici))
 for (const [name, proxy] of [
   ['Client', single(undici.Client, () => 1)],

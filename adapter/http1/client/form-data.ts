@@ -8,8 +8,8 @@ export interface FormDataLike {
 export interface Multipart {
   /** With its boundary. */
   readonly contentType: string
-  /** In bytes. */
-  readonly length: number
+  /** In bytes; undefined when a file does not say how long it is. */
+  readonly length: number | undefined
   chunks(): AsyncGenerator<Uint8Array>
 }
 
@@ -17,7 +17,6 @@ export interface Multipart {
 export function encodeFormData(form: FormDataLike): Multipart {
   const boundary = `----shmesh${randomUUID().replaceAll('-', '')}`
   const parts: (Uint8Array | Blob)[] = []
-  let length = 0
   for (const [name, value] of form.entries()) {
     let head = `--${boundary}\r\nContent-Disposition: form-data; name="${quoted(lines(name))}"`
     if (typeof value === 'string') {
@@ -30,10 +29,9 @@ export function encodeFormData(form: FormDataLike): Multipart {
     }
   }
   parts.push(Buffer.from(`--${boundary}--\r\n`))
-  for (const part of parts) length += part instanceof Uint8Array ? part.byteLength : part.size
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,
-    length,
+    length: lengthOf(parts),
     async *chunks() {
       for (const part of parts) {
         if (part instanceof Uint8Array) yield part
@@ -41,6 +39,21 @@ export function encodeFormData(form: FormDataLike): Multipart {
       }
     }
   }
+}
+
+/** @returns undefined for one that is only like a Blob, and may be a stream in disguise */
+export function sizeOf({ size }: Blob): number | undefined {
+  return typeof size === 'number' ? size : undefined
+}
+
+function lengthOf(parts: readonly (Uint8Array | Blob)[]): number | undefined {
+  let length = 0
+  for (const part of parts) {
+    const size = part instanceof Uint8Array ? part.byteLength : sizeOf(part)
+    if (size === undefined) return undefined
+    length += size
+  }
+  return length
 }
 
 const CRLF = Buffer.from('\r\n')

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { BodySource } from './body-source.ts'
-import { encodeFormData, type FormDataLike } from './form-data.ts'
+import { encodeFormData, type FormDataLike, sizeOf } from './form-data.ts'
 import { IterableBody } from './iterable-body.ts'
 import { StreamBody } from './stream-body.ts'
 
@@ -57,8 +57,9 @@ export function toRequestBody(body: unknown): RequestBody | undefined {
     }
   }
   if (isBlob(body)) {
-    const source = new IterableBody(streamOf(body), body.size)
-    return { content: undefined, source, length: body.size, type: body.type || undefined }
+    const length = sizeOf(body)
+    const source = new IterableBody(streamOf(body), length)
+    return { content: undefined, source, length, type: body.type || undefined }
   }
   if (isIterable(body)) {
     return {
