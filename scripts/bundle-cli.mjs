@@ -19,7 +19,7 @@ const LATER = ['prom-client']
 /** What of Node is loaded when it is first called: an idle proxy calls none of it. */
 const LAZY = {
   'node:crypto': ['randomBytes', 'randomFillSync', 'randomUUID'],
-  'node:v8': ['setFlagsFromString'],
+  'node:v8': ['getHeapStatistics', 'setFlagsFromString'],
   'node:vm': ['runInNewContext']
 }
 

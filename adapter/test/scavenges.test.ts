@@ -1,39 +1,73 @@
-/** Large Buffers do not wait for a full collection. */
+/** Large Buffers do not wait for full collections, nor cause many. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { agentFor, startApp } from './app.ts'
+import type { ChildOptions } from './support/child.ts'
+import { countCollections } from './support/collections.ts'
 import { eventually } from './support/eventually.ts'
-import { countScavenges } from './support/scavenges.ts'
 import { scene } from './support/scene.ts'
 
-const ROUNDS = 80
 const BYTES = 1_000_000
 
-async function exchange(env: Record<string, string>, t: Parameters<typeof scene>[0]) {
+/** `requests` bodies there and back, `lanes` at the same time. */
+async function exchange(
+  t: Parameters<typeof scene>[0],
+  requests: number,
+  lanes: number,
+  options: ChildOptions
+) {
   const s = await scene(t)
-  const { app } = await startApp(s, {}, { env })
+  const { app } = await startApp(s, {}, options)
   const agent = agentFor(s)
-  await app.call('countScavenges')
-  const ours = countScavenges()
+  await app.call('countCollections')
+  const ours = countCollections()
   s.defer(() => ours.stop())
   const body = Buffer.alloc(BYTES, 'x')
-  for (let round = 0; round < ROUNDS; round++) {
-    const options = { origin: 'http://a', path: '/echo', method: 'POST', body } as const
-    const headers = { 'content-type': 'application/octet-stream' }
-    const response = await agent.request({ ...options, headers })
-    assert.equal((await response.body.arrayBuffer()).byteLength, BYTES)
+  let left = requests
+  const lane = async () => {
+    while (left-- > 0) {
+      const call = { origin: 'http://a', path: '/echo', method: 'POST', body } as const
+      const headers = { 'content-type': 'application/octet-stream' }
+      const response = await agent.request({ ...call, headers })
+      assert.equal((await response.body.arrayBuffer()).byteLength, BYTES)
+    }
   }
+  await Promise.all(Array.from({ length: lanes }, lane))
   return { app, ours }
 }
 
 test('app and client scavenge for every 16 MiB of bodies', async (t) => {
-  const { app, ours } = await exchange({}, t)
-  await eventually('the client scavenged', () => ours.count >= 4)
-  await eventually('the app scavenged', async () => (await app.call('scavenges')) >= 4)
-  assert.ok((await app.call('scavenges')) <= 5)
+  const { app, ours } = await exchange(t, 80, 1, {})
+  await eventually('the client scavenged', () => ours.scavenges >= 4)
+  const scavenges = async () => (await app.call('collections')).scavenges
+  await eventually('the app scavenged', async () => (await scavenges()) >= 4)
+  assert.ok((await scavenges()) <= 5)
 })
 
 test('SHMESH_SCAVENGE=0 leaves it to V8', async (t) => {
-  const { app } = await exchange({ SHMESH_SCAVENGE: '0' }, t)
-  assert.equal(await app.call('scavenges'), 0)
+  const { app } = await exchange(t, 80, 1, { env: { SHMESH_SCAVENGE: '0' } })
+  assert.equal((await app.call('collections')).scavenges, 0)
+})
+
+test('where full collections come all the same, the heap is given room, ever more rarely', async () => {
+  const script = fileURLToPath(new URL('./fixtures/heap-room.js', import.meta.url))
+  const run = promisify(execFile)
+  const { stdout } = await run(process.execPath, ['--max-semi-space-size=1', script])
+  const flags = JSON.parse(stdout) as { flag: string; full: number }[]
+  assert.deepEqual(
+    flags.splice(0, 2).map(({ flag }) => flag),
+    ['--expose-gc', '--no-expose-gc']
+  )
+  const room = flags.filter((_, i) => i % 2 === 0)
+  for (const { flag } of room) assert.match(flag, /^--heap-growing-percent=[1-9]\d{2,}$/)
+  // V8 decides alone again, before anything else runs.
+  const after = flags.filter((_, i) => i % 2 === 1)
+  assert.deepEqual(
+    after,
+    room.map(({ full }) => ({ flag: '--heap-growing-percent=0', full }))
+  )
+  assert.ok(room.length >= 2 && room.length <= 5, JSON.stringify(room))
 })
