@@ -88,7 +88,8 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
   #leaving = false
   readonly #departure: Departure
   #ended = false
-  #whenEmpty: (() => void) | undefined
+  /** Of calls of `close` that wait for the last stream. */
+  readonly #whenEmpty: (() => void)[] = []
   readonly #openedAt = performance.now()
 
   /**
@@ -235,7 +236,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
     this.#closing = true
     if (this.#busy) {
       await new Promise<void>((resolve) => {
-        this.#whenEmpty = resolve
+        this.#whenEmpty.push(resolve)
       })
     }
     await this.delivered()
@@ -335,7 +336,11 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
   }
 
   #checkEmpty(): void {
-    if (!this.#busy) this.#whenEmpty?.()
+    if (!this.#busy) this.#tellEmpty()
+  }
+
+  #tellEmpty(): void {
+    for (const tell of this.#whenEmpty.splice(0)) tell()
   }
 
   #addStream(id: number): ShmStream {
@@ -404,7 +409,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
     this.borrowed.end()
     this.lent.end()
     this.#departure.over()
-    this.#whenEmpty?.()
+    this.#tellEmpty()
     publishSessionClose({ path: this.path, role: this.role, error })
     this.emit('close', error)
   }

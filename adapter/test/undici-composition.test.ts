@@ -325,6 +325,33 @@ test('as an interceptor it takes its routes and leaves the rest', async (t) => {
   assert.equal(routed.statistics().links[0]?.connections.shm, 1)
 })
 
+test('interceptors may change the raw headers that came', async (t) => {
+  const { agent } = await setUp(t)
+  const seen: unknown[] = []
+  await new Promise<void>((resolve, reject) => {
+    agent.dispatch({ origin: ORIGIN, path: '/', method: 'GET' }, {
+      onRequestStart() {},
+      onResponseStart(controller: DispatchController) {
+        // As decompress of undici 8.12 does.
+        const raw = controller.rawHeaders as string[]
+        raw.splice(0, raw.length, 'x-other', '1')
+        seen.push(controller.rawHeaders)
+      },
+      onResponseEnd(controller: DispatchController) {
+        const raw = controller.rawTrailers as string[]
+        raw.push('x-sum', '2')
+        seen.push(controller.rawTrailers)
+        resolve()
+      },
+      onResponseError: (_controller: unknown, error: Error) => reject(error)
+    } as never)
+  })
+  assert.deepEqual(seen, [
+    ['x-other', '1'],
+    ['x-sum', '2']
+  ])
+})
+
 test('interceptors may put other raw headers in the place of those that came', async (t) => {
   const { agent } = await setUp(t)
   const seen: unknown[] = []

@@ -67,7 +67,7 @@ export class ControllerListener implements Listener {
 
 /**
  * What the handler gets; raw headers are made when somebody asks for them. Interceptors put others
- * in their place (`decompress` of undici 8).
+ * in their place, or change these (`decompress` of undici 8).
  */
 class Controller implements DispatchController {
   headers: Headers | undefined
@@ -94,8 +94,10 @@ class Controller implements DispatchController {
   }
 
   get rawHeaders(): RawHeaders | null {
-    if (this.#rawHeaders !== undefined) return this.#rawHeaders
-    return this.headers === undefined ? null : toRawHeaders(this.headers)
+    if (this.#rawHeaders === undefined && this.headers !== undefined) {
+      this.#rawHeaders = toRawHeaders(this.headers)
+    }
+    return this.#rawHeaders ?? null
   }
 
   set rawHeaders(headers: RawHeaders | null) {
@@ -103,8 +105,10 @@ class Controller implements DispatchController {
   }
 
   get rawTrailers(): RawHeaders | null {
-    if (this.#rawTrailers !== undefined) return this.#rawTrailers
-    return this.trailers === undefined ? null : toRawHeaders(this.trailers)
+    if (this.#rawTrailers === undefined && this.trailers !== undefined) {
+      this.#rawTrailers = toRawHeaders(this.trailers)
+    }
+    return this.#rawTrailers ?? null
   }
 
   set rawTrailers(trailers: RawHeaders | null) {

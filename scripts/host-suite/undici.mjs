@@ -26,7 +26,9 @@ register(
       name === 'undici' ? { url: ${JSON.stringify(pathToFileURL(ENTRY).href)}, shortCircuit: true } : next(name, context)
   `)}`
 )
-const undici = createRequire(import.meta.url)(ENTRY)
+const requireOf = createRequire(ENTRY)
+const undici = requireOf(ENTRY)
+const { kUrl } = requireOf('./lib/core/symbols.js')
 const { ShmAgent } = await import('../../dist/adapter/undici/index.js')
 const { attach } = await import('../../dist/adapter/http/index.js')
 const { listen } = await import('../../dist/adapter/index.js')
@@ -160,6 +162,8 @@ function single(Original, connectionsOf) {
       const isPlain = newTarget === proxies.get(target) && isHttp && isOurs(options)
       if (!isPlain || options?.maxRedirections) return original
       const agent = shmAgent(options, connectionsOf(options))
+      // For its interceptors, who are told of the one origin.
+      if (kUrl in original) agent[kUrl] = original[kUrl]
       const { dispatch } = agent
       // ShmAgent never pipelines; 0 is how undici is told to close behind each request.
       const always = options?.pipelining === 0 ? { origin, reset: true } : { origin }

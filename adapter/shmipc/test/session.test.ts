@@ -29,6 +29,16 @@ test('close() lets streams end first, and opens no more', async (t) => {
   await peer.call('clean')
 })
 
+test('each call of close() is answered when the last stream has ended', async (t) => {
+  const { session } = await openSession(await scene(t))
+  const stream = command(session, 'hash')
+  const answer = readAll(stream)
+  const calls = [session.close(), session.close(), session.close()]
+  stream.end('bytes')
+  await answer
+  await Promise.all(calls)
+})
+
 test('close() of a session without streams is immediate, and twice is once', async (t) => {
   const { session } = await openSession(await scene(t))
   await Promise.all([session.close(), session.close()])
