@@ -4,11 +4,13 @@ import { runInNewContext } from 'node:vm'
 
 /** Bytes of new Buffers from one scavenge to the next; V8 itself waits for 32 MiB. */
 const BYTES_PER_SCAVENGE = 16 * 1024 * 1024
+/** Larger ones are V8's: keeping them for longer costs more in fresh pages than its collections. */
+const MAX_BUFFER_BYTES = 2 * 1024 * 1024
 /** What a heap smaller than this may grow by before V8 collects all of it. */
 const ROOM_BYTES = 96 * 1024 * 1024
 /** So many full collections show that the heap lacks that room. */
 const MIN_PATIENCE = 4
-const MAX_PATIENCE = 256
+const MAX_PATIENCE = 16
 /** Where one of them comes after fewer scavenges than this, room did not help. */
 const SCAVENGES_WITH_ROOM = 16
 /** `NODE_PERFORMANCE_GC_MAJOR` of node:perf_hooks, which is not loaded for it. */
@@ -37,6 +39,7 @@ let patience = MIN_PATIENCE
  * is read at the first of them.
  */
 export function noteBuffers(bytes: number): void {
+  if (bytes > MAX_BUFFER_BYTES) return
   bytesSince += bytes
   if (bytesSince < BYTES_PER_SCAVENGE) return
   bytesSince = 0
