@@ -125,7 +125,8 @@ export class Endpoint implements Watched {
   /** After a response: the next waiter takes the connection, or it idles. */
   release(connection: UpstreamConnection, reusable: boolean): void {
     if (!this.#open.has(connection)) return
-    if (!reusable || this.#closed || connection.idleLimitMs <= 0) {
+    const last = this.#closed || connection.idleLimitMs <= 0 || isSpent(connection.wire)
+    if (!reusable || last) {
       connection.destroy()
       return
     }
