@@ -185,6 +185,8 @@ export class ShmHttpAgent extends Agent {
     const streams = this.#streams.get(link)!
     streams.add(stream)
     stream.once('close', () => streams.delete(stream))
+    // Who upgrades counts on it, as on a socket's: it ends behind the end of its server.
+    stream.allowHalfOpen = false
     // As net.connect does with this option.
     if (timeout) (stream as Socket).setTimeout(timeout)
     return stream

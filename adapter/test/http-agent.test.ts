@@ -34,6 +34,10 @@ const SCRIPT = {
   '/trailers': {
     parts: [`${OK}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-a: b\r\n\r\n`]
   },
+  '/farewell': {
+    parts: ['HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\nbye'],
+    finally: 'end'
+  },
   '/switch': {
     parts: ['HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\nhello']
   }
@@ -204,6 +208,20 @@ test('an upgrade gives the connection away', async (t) => {
     assert.equal(Object.values(base.agent.sockets).flat().length, 0, name)
     socket.destroy()
   }
+})
+
+test('an upgraded connection ends behind the end of its server', async (t) => {
+  const { server, both } = await setUp(t)
+  for (const [name, base] of both) {
+    const sent = send(base, '/farewell', { headers: { connection: 'upgrade', upgrade: 'echo' } })
+    const [, socket] = (await once(sent, 'upgrade')) as [IncomingMessage, Socket]
+    const ended = once(socket, 'end')
+    socket.resume()
+    await ended
+    await new Promise(setImmediate)
+    assert.ok(socket.writableEnded, name)
+  }
+  await eventually('the server let go', async () => (await server.call('connections')) === 0)
 })
 
 test('without shared memory the same requests go by the socket', async (t) => {

@@ -240,7 +240,9 @@ export class WireRequest extends IncomingMessage {
     if (!this.discarding && (this.#aborting || !this.readableEnded || !this.complete)) {
       this.aborted = true
       this.emit('aborted')
-      if (!this.socket.destroyed) this.socket.destroy(error ?? undefined)
+      // undici takes the socket away first: the response may still go out.
+      const { socket } = this as { socket: Socket | null }
+      if (socket !== null && !socket.destroyed) socket.destroy(error ?? undefined)
     }
     // Without a listener nobody meant to be told.
     done(this.listenerCount('error') === 0 ? null : error)
@@ -280,6 +282,8 @@ export class WireRequest extends IncomingMessage {
 }
 
 const own = WireRequest.prototype
+// undici tells by it, and by nothing else, that a body it gives up is a request that is served.
+Object.defineProperty(own, 'constructor', { value: IncomingMessage })
 
 /**
  * Frameworks put a prototype of their own in the place of this one, as Express does with each

@@ -1,6 +1,6 @@
 /** What code may rely on though no RFC says it: the same through our codec as through node:http's. */
 import assert from 'node:assert/strict'
-import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http'
+import { IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { ServerScene, settled } from './server-scene.ts'
 
@@ -48,6 +48,19 @@ test('a response that breaks in the turn of its first chunk is none', async (t) 
     response.destroy()
   }
   assert.deepEqual(await both(t, GET, {}, breaks), ['', ''])
+})
+
+test('a request that is given up without its socket can still be answered', async (t) => {
+  const givesUp = (request: IncomingMessage, response: ServerResponse) => {
+    response.write('answered')
+    // As undici does with a body whose rest nobody wants.
+    const isRequest = Object.getPrototypeOf(request).constructor === IncomingMessage
+    if (isRequest) Object.assign(request, { socket: null })
+    request.destroy()
+    response.end()
+  }
+  const bytes = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\na'
+  assert.deepEqual(await both(t, bytes, {}, givesUp), ['200', '200'])
 })
 
 test('a first chunk waits for the end of the turn, in front of what follows', async (t) => {
