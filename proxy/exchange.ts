@@ -171,7 +171,8 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     }
     this.upload.forget()
     if (this.#context.accessLog !== undefined) this.headMs = performance.now() - this.startedAt
-    if (this.#downstream.draining || this.#bodyIsWithheld()) this.reply.closes = true
+    const rest = this.#bodyIsWithheld() || this.upload.isRefusedBy(head)
+    if (rest || this.#downstream.draining) this.reply.closes = true
     this.label = worseLabel(this.#downstream.wire.leg, connection.wire.leg)
     const shown = this.#context.transportHeader ? this.label : undefined
     connection.limitIdle(this.reply.head(head, shown, connection.responses))

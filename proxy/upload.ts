@@ -1,4 +1,4 @@
-import type { Headers, RequestHead } from '../adapter/http1/codec.ts'
+import type { Headers, RequestHead, ResponseHead } from '../adapter/http1/codec.ts'
 import type { Downstream } from './downstream.ts'
 import { RequestBody } from './request-body.ts'
 import type { UpstreamConnection } from './upstream/connection.ts'
@@ -10,6 +10,8 @@ import { SocketWire } from './wire/socket-wire.ts'
 /** How much of a request body is read and thrown away so that its connection can be kept. */
 const MAX_DISCARDED_BYTES = 256 * 1024
 const MAX_DISCARD_MS = 2000
+/** Who answers a request that is not there yet with more than this may be reading it meanwhile. */
+const MAX_REFUSAL_BYTES = 64 * 1024
 
 /**
  * The way of a request's body from the client: through memory of ours to the upstream's connection,
@@ -51,6 +53,13 @@ export class Upload {
     if (framing.kind === 'none') return this.#head.method === 'CONNECT'
     if (framing.kind !== 'length' || withheld) return true
     return framing.length - this.received > MAX_DISCARDED_BYTES
+  }
+
+  /** Of so large a body nobody will read the rest: it has a short answer already. */
+  isRefusedBy({ framing }: ResponseHead): boolean {
+    const bytes = framing.kind === 'length' ? framing.length : 0
+    const short = framing.kind === 'none' || framing.kind === 'length'
+    return short && bytes <= MAX_REFUSAL_BYTES && this.isLarge(false)
   }
 
   /**

@@ -21,6 +21,24 @@ test('an answer before the end of the request is passed on, and the connection l
   assert.equal(origin.connections.length, 2)
 })
 
+test('a short answer to a body of which much is missing says that it is the last', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    const status = /^POST \/(\d+) /.exec(await connection.head())?.[1]
+    const body = status === '413' ? 'too large' : 'x'.repeat(100_000)
+    connection.write(`HTTP/1.1 ${status} \r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  })
+  const { port } = await startSimpleProxy(t, [origin.address])
+  const answer = async (path: string, bytes: number) => {
+    const client = await dial(t, port)
+    client.write(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\nsome`)
+    return client.head()
+  }
+  assert.match(await answer('/413', 1_000_000), /^HTTP\/1\.1 413 .*\r\nConnection: close\r\n/s)
+  // What little is missing is read, and who says so much may be reading.
+  assert.doesNotMatch(await answer('/413', 100_000), /Connection: close/)
+  assert.doesNotMatch(await answer('/200', 1_000_000), /Connection: close/)
+})
+
 test('a client that goes on with a huge body after its answer is cut off', async (t) => {
   const origin = await startOrigin(t, async (connection) => {
     await connection.head()
