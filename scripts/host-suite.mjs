@@ -38,7 +38,7 @@ const UNDICI = {
     /^test\/(?:(?:interceptors|cache-interceptor|node-test|node-test\/diagnostics-channel|fetch|node-fetch|eventsource|websocket|websocket\/stream)\/)?[^/]+\.js$/.test(
       path
     ) &&
-    !/http2|h2c|h2-|tls|https|socks5|proxy|mock|snapshot|autoselect|ip-prior|ca-finger|wasm|\/gc\.js|util|timers|fixed-queue|errors\.js|bundle/.test(
+    !/http2|h2c|h2-|tls|https|socks5|proxy|mock|snapshot|autoselect|ip-prior|ca-finger|wasm|\/gc\.js|util|timers|fixed-queue|errors\.js|bundle|issue-4880/.test(
       path
     ),
   preload: 'undici.mjs',
