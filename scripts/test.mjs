@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { fail, filesBelow, ROOT } from './tools.mjs'
 
@@ -13,6 +14,9 @@ import { fail, filesBelow, ROOT } from './tools.mjs'
  * must not hang the run.
  */
 const TIMEOUT_MS = 300_000
+
+/** Files at the same time: most tests wait for processes and timers, also on two processors. */
+const CONCURRENCY = Math.max(2, availableParallelism() - 1)
 
 // Node 20 takes no patterns after --test.
 const dist = join(ROOT, 'dist')
@@ -35,6 +39,7 @@ const { status } = spawnSync(
     '--test',
     '--test-reporter=spec',
     `--test-timeout=${TIMEOUT_MS}`,
+    `--test-concurrency=${CONCURRENCY}`,
     ...files
   ],
   { cwd: ROOT, stdio: 'inherit' }
