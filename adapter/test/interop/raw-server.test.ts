@@ -1,8 +1,9 @@
 /** A foreign program is the server of bytes without HTTP, our session the client. */
 import assert from 'node:assert/strict'
-import { readdirSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { test } from 'node:test'
 import type { ConnectOptions } from '../../shmipc/index.ts'
+import { memoryFiles, namedMemoryFiles } from '../support/memory-files.ts'
 import { pattern } from '../support/pattern.ts'
 import { scene } from '../support/scene.ts'
 import { exchange, sessionTo, settled } from './ends.ts'
@@ -24,19 +25,19 @@ for (const { library, program } of PEERS) {
       const peer = await startForeign(t, here, program)
       if (peer === undefined) return
       await serveForeign(here, peer, { address: here.path, kind: 'echo', files })
-      const before = ourFiles()
       const session = await sessionTo(here, here.path, { memory: '32MiB', ...options })
-      for (const file of ourFiles().filter((name) => !before.includes(name))) {
-        // A server in Rust opens what it finds to everybody.
-        const mode = library === 'shmipc-rs' ? 0o777 : 0o600
-        assert.equal(statSync(`/dev/shm/${file}`).mode & 0o777, mode)
+      assert.equal(memoryFiles().size > 0, files)
+      for (const file of namedMemoryFiles()) {
+        const mode = statSync(file).mode & 0o777
+        // A server in Rust opens what it finds to everybody, by then or a little later.
+        if (library !== 'shmipc-rs' || mode !== 0o777) assert.equal(mode, 0o600)
       }
       const stream = session.openStream()
       for (const size of SIZES) {
         const body = pattern(size, size)
         assert.ok(body.equals(await exchange(stream, body)), `${size} bytes`)
       }
-      assert.deepEqual(ourFiles(), before, 'the files are gone while they are used')
+      assert.deepEqual(namedMemoryFiles(), [], 'the files are gone while they are used')
       stream.destroy()
       await settled([session])
       session.destroy()
@@ -121,8 +122,4 @@ for (const { library, program } of PEERS) {
     last.destroy()
     await settled([session])
   })
-}
-
-function ourFiles(): string[] {
-  return readdirSync('/dev/shm').filter((name) => name.startsWith('shmesh_'))
 }
