@@ -8,6 +8,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { HEAD_GRACE_MS } from './server/connections.ts'
 
 /** How often deadlines are looked at, in ms. Node's `connectionsCheckingInterval` is 30 s. */
 const SWEEP_MS = 1000
@@ -71,14 +72,16 @@ export class ServerConnections {
     this.#server.emit('connection', stream)
   }
 
-  /**
-   * Ends idle connections, and each other one after its response. Resolves when none is left that
-   * speaks HTTP; those still open after `timeoutMs` are destroyed.
-   */
+  /** As that of `HttpConnections`. */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true
-    for (const connection of this.#connections.values()) this.#endIfIdle(connection)
+    for (const connection of this.#connections.values()) {
+      if (bytesRead(connection.stream) === connection.bytesAtIdle) this.#endIfIdle(connection)
+    }
     if (this.#speaksHttp()) {
+      const heads = setTimeout(() => {
+        for (const connection of this.#connections.values()) this.#endIfIdle(connection)
+      }, HEAD_GRACE_MS)
       const deadline = setTimeout(() => {
         for (const { stream } of this.#connections.values()) {
           if (!isUpgraded(stream)) stream.destroy()
@@ -87,6 +90,7 @@ export class ServerConnections {
       await new Promise<void>((resolve) => {
         this.#whenDrained = resolve
       })
+      clearTimeout(heads)
       clearTimeout(deadline)
     }
     this.#server.off('request', this.#onRequest)

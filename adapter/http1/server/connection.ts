@@ -118,10 +118,15 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     return this.stream
   }
 
-  /** Ends the connection when it is idle, else after the response under way. */
+  /** Ends the connection when it is idle, else after the response under way; not within a head. */
   close(): void {
-    if (this.#request === undefined && this.#pending.empty) this.#closeSoon()
+    if (this.phase === 'idle' && this.#pending.empty) this.#closeSoon()
     else if (this.#response !== undefined) this.#response.shouldKeepAlive = false
+  }
+
+  /** Ends the connection when of a request only a part of its head has come. */
+  closeWithinHead(): void {
+    if (this.phase === 'head') this.#closeSoon()
   }
 
   /** A deadline has passed, or the bytes are not HTTP: whoever handles `clientError` answers. */

@@ -6,6 +6,8 @@ import type { WireStream } from './wire-stream.ts'
 
 /** How often deadlines are looked at, in ms. Node's `connectionsCheckingInterval` is 30 s. */
 const SWEEP_MS = 1000
+/** How long a drain waits for the rest of a head that is half there, ms. */
+export const HEAD_GRACE_MS = 200
 
 export class HttpConnections implements ConnectionOwner {
   readonly server: Server
@@ -41,16 +43,19 @@ export class HttpConnections implements ConnectionOwner {
 
   /**
    * Ends idle connections, and each other one after its response. Resolves when none is left that
-   * speaks HTTP; those still open after `timeoutMs` are destroyed.
+   * speaks HTTP; those still open after `timeoutMs` are destroyed. A head that is half there may
+   * still come, but only soon: who sends half of one and no more does not keep a server.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.draining = true
     for (const connection of this.#connections.keys()) connection.close()
     if (this.#connections.size === 0) return
+    const heads = setTimeout(() => this.#endHeads(), HEAD_GRACE_MS)
     const deadline = setTimeout(() => this.#destroyAll(), timeoutMs)
     await new Promise<void>((resolve) => {
       this.#whenDrained = resolve
     })
+    clearTimeout(heads)
     clearTimeout(deadline)
   }
 
@@ -75,6 +80,10 @@ export class HttpConnections implements ConnectionOwner {
   destroy(): void {
     this.#destroyAll()
     for (const stream of this.#upgraded) stream.destroy()
+  }
+
+  #endHeads(): void {
+    for (const connection of this.#connections.keys()) connection.closeWithinHead()
   }
 
   #destroyAll(): void {

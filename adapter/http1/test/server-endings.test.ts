@@ -1,10 +1,12 @@
 /** How a connection ends: clients that half-close, leave or send nonsense, listeners that throw, a drain. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { test } from 'node:test'
+import { HttpConnections } from '../server/index.ts'
+import { ServerConnections } from '../server-connections.ts'
 import { ServerScene, settled } from './server-scene.ts'
-import type { TestStream } from './test-stream.ts'
+import { TestStream } from './test-stream.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n'
@@ -195,3 +197,24 @@ test('a drain ends idle connections at once and busy ones after their response',
   await drained
   assert.match(busy.output, /Connection: close[\s\S]*last$/)
 })
+
+for (const Connections of [HttpConnections, ServerConnections]) {
+  test(`a drain answers a request whose head was half there: ${Connections.name}`, async () => {
+    const server = createServer((_request, response) => response.end('last'))
+    const connections = new Connections(server)
+    const [whole, half] = [new TestStream(), new TestStream()]
+    for (const stream of [whole, half]) {
+      connections.add(stream)
+      stream.deliver(GET.slice(0, 20))
+    }
+    await settled()
+    const drained = connections.drain(60_000)
+    assert.equal(whole.destroyed, false)
+    whole.deliver(GET.slice(20))
+    await drained
+    assert.match(whole.output, /^HTTP\/1\.1 200 [\s\S]*Connection: close[\s\S]*last$/i)
+    // Who sends no more of it does not keep the server.
+    assert.equal(half.output, '')
+    assert.ok(half.destroyed)
+  })
+}
