@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { atEnd, dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
+import type { Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import {
+  atEnd,
+  type Bytes,
+  dial,
+  type Harness,
+  ok,
+  quiet,
+  startOrigin,
+  startSimpleProxy
+} from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -37,6 +47,39 @@ test('a short answer to a body of which much is missing says that it is the last
   // What little is missing is read, and who says so much may be reading.
   assert.doesNotMatch(await answer('/413', 100_000), /Connection: close/)
   assert.doesNotMatch(await answer('/200', 1_000_000), /Connection: close/)
+})
+
+/** A client in the middle of its upload when the upstream says `answer` and resets the connection. */
+async function answeredWithReset(t: TestContext, answer: string): Promise<[Bytes, Harness]> {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.until('\r\n\r\nsome')
+    connection.stream.pause()
+  })
+  const harness = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, harness.port)
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nsome')
+  await quiet(() => origin.connections[0]?.stream.isPaused() === true)
+  // What the proxy finds out first is that it cannot write any more.
+  client.write('more')
+  const upstream = origin.connections[0]!.stream as Socket
+  upstream.write(answer)
+  upstream.resetAndDestroy()
+  return [client, harness]
+}
+
+test('an answer arrives, though its upstream resets the connection behind it', async (t) => {
+  const body = 'too large'.repeat(3000)
+  const answer = `HTTP/1.1 413 \r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const [client, { proxy }] = await answeredWithReset(t, answer)
+  assert.match(await client.head(), /^HTTP\/1\.1 413 /)
+  assert.equal(await client.take(body.length), body)
+  assert.deepEqual(proxy.statistics().requests.failures, {})
+})
+
+test('a reset does not end an answer that only the connection ends', async (t) => {
+  const [client] = await answeredWithReset(t, 'HTTP/1.1 413 \r\n\r\ntoo large')
+  assert.ok(await client.brokenOff())
+  assert.doesNotMatch(client.pending, /0\r\n\r\n$/)
 })
 
 test('a client that goes on with a huge body after its answer is cut off', async (t) => {

@@ -51,7 +51,7 @@ export function openWire(
     link.connect().then(({ stream }) => {
       if (late) stream.destroy()
       else if (stream instanceof ShmStream) opened((owner) => new ChannelWire(stream, owner))
-      else opened((owner) => SocketWire.over(stream as Socket, owner, true))
+      else opened((owner) => SocketWire.overConnected(stream as Socket, owner))
     }, failed)
   })
 }

@@ -1,6 +1,7 @@
 import { connect, type NetConnectOpts, Socket } from 'node:net'
 import type { Lease } from '../../adapter/shmipc/index.ts'
 import { Leg } from './leg.ts'
+import { outliveWrites } from './outlive-writes.ts'
 import { SocketWriter } from './socket-writer.ts'
 import type { Wire, WireOwner } from './wire.ts'
 
@@ -40,6 +41,8 @@ export class SocketWire implements Wire {
   readonly #socket: Socket
   readonly #writer: SocketWriter
   #error: Error | undefined
+  /** Why nothing can be written any more, though there may be something to read. */
+  #unwritable: Error | undefined
   /** Of a socket that asks where to read to. */
   #handle: Handle | undefined
   #target: ReadTarget | undefined
@@ -57,7 +60,11 @@ export class SocketWire implements Wire {
     this.#writer = new SocketWriter(socket, handle?.fd)
     this.owner = owner
     this.leg = shm ? new Leg(socket, 'socket') : undefined
-    socket.on('end', () => this.owner.onEnd())
+    socket.on('end', () => {
+      // No end in order: the error has been reported to a write, and there is no other.
+      if (this.#unwritable === undefined) this.owner.onEnd()
+      else socket.destroy(this.#unwritable)
+    })
     socket.on('drain', () => this.owner.onDrain())
     // 'close' follows and does what is to be done; a peer may reset whenever it likes.
     socket.on('error', (error) => {
@@ -102,7 +109,16 @@ export class SocketWire implements Wire {
     return wire
   }
 
-  /** Begins to connect. `connected` or `failed` is called, unless it is destroyed before. */
+  /** {@link over} one to a server, whose answer is read whatever became of the request. */
+  static overConnected(socket: Socket, owner: WireOwner): SocketWire {
+    const wire = SocketWire.over(socket, owner, true)
+    wire.#outliveWrites()
+    return wire
+  }
+
+  /**
+   * Begins to connect; what the server says is read whatever became of the request. `connected` or `failed` is called, unless it is destroyed before.
+   */
   static connect(
     options: NetConnectOpts,
     connected: (attach: (owner: WireOwner) => SocketWire) => void,
@@ -121,6 +137,7 @@ export class SocketWire implements Wire {
       connected((owner) => {
         const handle = (socket as unknown as Wrapped)._handle ?? undefined
         wire = new SocketWire(socket, owner, false, handle)
+        wire.#outliveWrites()
         return wire
       })
     })
@@ -141,10 +158,11 @@ export class SocketWire implements Wire {
   }
 
   get blocked(): boolean {
-    return this.#writer.blocked
+    return this.#unwritable !== undefined || this.#writer.blocked
   }
 
   get backlog(): number {
+    if (this.#unwritable !== undefined) return 1
     const { writableLength } = this.#socket
     if (writableLength === 0) return 0
     // The stream counts whole writes, libuv each byte the kernel has taken of them.
@@ -200,6 +218,14 @@ export class SocketWire implements Wire {
     // client takes for the end of the body. Only a TCP connection can be reset.
     if (socket.remoteAddress !== undefined) Object.assign(socket, { resetAndClosing: true })
     socket.destroy(error)
+  }
+
+  #outliveWrites(): void {
+    const socket = this.#socket
+    outliveWrites(socket, (error) => {
+      this.#unwritable = error
+      if (socket.readableEnded) socket.destroy(error)
+    })
   }
 
   /** Bytes of the buffer given last have been filled. Returns whether to read on. */
