@@ -41,6 +41,8 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   #paused = false
   /** Between two requests, with no byte of the next one. */
   #idle = false
+  /** The client has sent a request before it had the response to the one before. */
+  #pipelines = false
   /** The client has sent all it will ever send. */
   #ended = false
   /** The last response has been written; what still comes is thrown away. */
@@ -152,8 +154,18 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     this.#updateReading()
   }
 
-  /** Breaks the connection, so that the client cannot take what it has got for a whole response. */
-  abort(): void {
+  /**
+   * Breaks the connection, so that the client cannot take what it has got for a whole response.
+   *
+   * @param delimited the client knows from the response itself that it is not whole
+   */
+  abort(delimited: boolean): void {
+    // A reset would take with it what such a client has not read yet of earlier responses.
+    if (delimited && this.#pipelines) this.close()
+    else this.#break()
+  }
+
+  #break(): void {
     this.#closing = true
     this.wire.reset(new Error('the response was cut short'))
   }
@@ -161,7 +173,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   /** The proxy cannot wait for this connection any longer. */
   cutOff(): void {
     this.#exchange?.downstreamClosed(failures.drainDeadline())
-    this.abort()
+    this.#break()
   }
 
   /** Gives the wire away; returns what was read of it behind the current request. */
@@ -286,6 +298,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     let at = 0
     while (at < chunk.length && !this.#closing) {
       if (!this.#ready()) {
+        this.#pipelines = true
         this.#held = Buffer.from(chunk.subarray(at))
         return
       }
@@ -294,6 +307,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
         this.#expect(this.#owner.headTimeoutMs)
       }
       at = this.#reader.feed(chunk, at)
+      if (at < chunk.length) this.#pipelines = true
       this.#recycle()
     }
   }

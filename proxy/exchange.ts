@@ -316,7 +316,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     this.#count(failure)
     this.reply.done = true
     this.#answered()
-    this.#downstream.abort()
+    this.#downstream.abort(this.reply.delimited)
   }
 
   #count(failure: Failure): void {

@@ -46,6 +46,11 @@ export class Reply {
     this.closes = !request.keepAlive
   }
 
+  /** Its end is not the end of the connection. */
+  get delimited(): boolean {
+    return this.#framing.kind === 'length' || this.#framing.kind === 'chunked'
+  }
+
   /** A 1xx head other than 101. HTTP/1.0 clients do not know them (RFC 9110 15.2). */
   interim(head: ResponseHead): void {
     if (this.#request.version === 0) return

@@ -50,6 +50,28 @@ test('an HTTP/1.0 client cannot take a truncated response for a whole one', asyn
   assert.ok(await client.brokenOff())
 })
 
+test('a pipelined response that is cut short leaves the one before it whole', async (t) => {
+  // More than a client's kernel takes while it reads nothing, and no reason for the proxy to wait.
+  const whole = 'x'.repeat(200_000)
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    connection.write(ok(whole))
+    await connection.head()
+    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart')
+    connection.stream.end()
+  })
+  const { port, proxy } = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, port)
+  client.stream.pause()
+  client.write(GET + GET)
+  await quiet(() => proxy.statistics().requests.failures.upstream_reset === 1)
+  client.stream.resume()
+
+  await client.head()
+  assert.equal(await client.take(whole.length), whole)
+  assert.match(await client.rest(), /\r\n\r\npart$/)
+})
+
 test('a client that leaves during its upload takes the upstream request with it', async (t) => {
   const origin = await startOrigin(t, async (connection) => {
     await connection.head()
