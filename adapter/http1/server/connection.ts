@@ -4,13 +4,13 @@ import { HttpParseError } from '../errors.ts'
 import type { Headers, RequestHead } from '../message.ts'
 import { RequestReader } from '../request-reader.ts'
 import type { Lease, WireOwner } from '../wire.ts'
-import { abortedError, answerTo, type ClientError, parseError } from './client-error.ts'
+import { answerTo, type ClientError, parseError } from './client-error.ts'
 import { HeaderCombiner } from './combined-headers.ts'
-import { dispatch, publishFinish } from './dispatch.ts'
+import { CurrentExchange } from './current-exchange.ts'
 import { Outgoing } from './outgoing.ts'
 import { PendingInput } from './pending-input.ts'
-import { type RequestHost, WireRequest } from './request.ts'
-import { type ResponseHost, WireResponse } from './response.ts'
+import type { RequestHost } from './request.ts'
+import type { ResponseHost, WireResponse } from './response.ts'
 import { allowsHalfOpen, joinsDuplicates, limitsOf, rejectsBodies } from './server-options.ts'
 import { isUpgrade, upgrade } from './upgrade.ts'
 import type { WireStream } from './wire-stream.ts'
@@ -53,10 +53,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   /** The wire is ours: what comes can be read. */
   #started = false
   readonly #pending = new PendingInput()
-  /** Being read, or answered; the response is undefined once it has finished. */
-  #request: WireRequest | undefined
-  #response: WireResponse | undefined
-  #requests = 0
+  readonly #exchange = new CurrentExchange(this)
   /** Of the chunk that is being read. */
   #lease: Lease | undefined
   /** Asks for what is not HTTP. */
@@ -69,9 +66,6 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   #closed = false
   /** The response has ended, and waits for the wire. */
   #flushing = false
-  #discarded = 0
-  /** By a listener. It must not break the reader: it is thrown on when the chunk has been read. */
-  #thrown: { readonly error: unknown } | undefined
 
   constructor(owner: ConnectionOwner, stream: WireStream) {
     this.#owner = owner
@@ -81,7 +75,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     const handler = {
       onHead: (head: RequestHead) => this.#onHead(head),
       onBody: (chunk: Buffer) => this.#onBody(chunk),
-      onEnd: (trailers: Headers) => this.#onMessageEnd(trailers)
+      onEnd: (trailers: Headers) => this.#exchange.onBodyEnd(trailers)
     }
     this.#reader = new RequestReader(handler, limitsOf(owner.server))
   }
@@ -99,7 +93,8 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   }
 
   get phase(): Phase {
-    if (this.#request !== undefined) return this.#request.complete ? 'response' : 'body'
+    const { request } = this.#exchange
+    if (request !== undefined) return request.complete ? 'response' : 'body'
     return this.#reader.idle ? 'idle' : 'head'
   }
 
@@ -120,8 +115,9 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   /** Ends the connection when it is idle, else after the response under way; not within a head. */
   close(): void {
+    const { response } = this.#exchange
     if (this.phase === 'idle' && this.#pending.empty) this.#closeSoon()
-    else if (this.#response !== undefined) this.#response.shouldKeepAlive = false
+    else if (response !== undefined) response.shouldKeepAlive = false
   }
 
   /** Ends the connection when of a request only a part of its head has come. */
@@ -134,11 +130,12 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     if (this.#failed) return
     this.#failed = true
     const { stream } = this
-    if (this.#request !== undefined && this.#response === undefined) {
+    const { request, response } = this.#exchange
+    if (request !== undefined && response === undefined) {
       // Answered already, before it was read.
       stream.destroy(error)
     } else if (!this.server.emit('clientError', error, stream)) {
-      if (this.#response?.headersSent !== true) this.output.write(answerTo(error), '', 'latin1', '')
+      if (response?.headersSent !== true) this.output.write(answerTo(error), '', 'latin1', '')
       stream.destroy(error)
     }
   }
@@ -148,15 +145,8 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
    * or server keep the connection, those of the socket only hear of it.
    */
   onQuiet(): void {
-    const { server, stream } = this
-    const request = this.#request
-    const kept = [
-      request?.complete === false && request.emit('timeout', stream),
-      this.#response?.emit('timeout', stream) === true,
-      server.emit('timeout', stream)
-    ]
-    if (!kept.includes(true)) stream.destroy()
-    stream.emit('timeout')
+    if (!this.#exchange.onQuiet()) this.stream.destroy()
+    this.stream.emit('timeout')
   }
 
   onBytes(chunk: Buffer, lease: Lease | undefined): void {
@@ -164,20 +154,21 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     if (!this.#started) this.#pending.keep(chunk, lease)
     else this.#context.runInAsyncScope(this.#read, this, chunk, lease)
     // The end of a body whose response had gone before: its reader, full by then, asks for no more.
-    if (this.#started && this.#request === undefined && this.#pending.empty) this.#pending.resume()
+    if (this.#started && this.#exchange.request === undefined && this.#pending.empty) {
+      this.#pending.resume()
+    }
   }
 
   onEnd(): void {
     this.#peerEnded = true
     if (this.#failed) return
-    if (this.#busy) {
+    const { received, response } = this.#exchange
+    if (received) {
       // For node:http a client that sends no more has gone: `request.signal` aborts. Behind a socket
       // it hears so in another turn, when handlers that wait for nothing have answered.
       if (!allowsHalfOpen(this.server)) setImmediate(abandon, this)
       // Its last request, unless others wait behind it.
-      else if (this.#response !== undefined && this.#pending.empty) {
-        this.#response.shouldKeepAlive = false
-      }
+      else if (response !== undefined && this.#pending.empty) response.shouldKeepAlive = false
       return
     }
     try {
@@ -191,7 +182,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   onDrain(): void {
     if (this.output.length > 0) return
     this.output.onDrain()
-    const response = this.#response
+    const { response } = this.#exchange
     if (response !== undefined) {
       const { scope } = response.req
       if (this.#flushing) scope.runInAsyncScope(process.nextTick, process, finish, this, response)
@@ -205,15 +196,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     this.#failed = true
     this.#pending.clear()
     this.output.onClose(error)
-    const request = this.#request
-    const response = this.#response
-    if (request === undefined || this.#upgraded) return
-    // All of it has left, and `onFinish` is about to say so.
-    if (response?.finished === true && !this.#flushing) return
-    if (response === undefined && request.complete) return
-    this.#request = undefined
-    this.#response = undefined
-    request.scope.runInAsyncScope(abort, undefined, request, response)
+    if (!this.#upgraded) this.#exchange.onClose(!this.#flushing)
   }
 
   resumeBody(): void {
@@ -231,29 +214,17 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
 
   /** @internal The response has left. */
   onFinish(response: WireResponse): void {
-    const request = this.#request
-    if (this.#response !== response || request === undefined) return
-    publishFinish(this.server, request, response)
-    this.#response = undefined
-    response.detach()
-    setMessage(this.stream, null)
+    const exchange = this.#exchange
+    const { request } = exchange
+    if (exchange.response !== response || request === undefined) return
     const { _last: last } = response as unknown as { readonly _last: boolean }
     try {
-      response.emit('finish')
+      exchange.finish(request, response)
     } finally {
-      if (response.listenerCount('close') > 0) process.nextTick(emitClose, response)
-      else response.emitClose()
-      if (this.#closed && !request.complete) request.abort(abortedError())
-      else request.release()
       if (last || this.#owner.draining) this.#closeSoon()
       this.#settle()
-      if (this.#request === undefined) this.#proceed()
+      if (exchange.request === undefined) this.#proceed()
     }
-  }
-
-  /** A request has been read in full that is not answered. */
-  get #busy(): boolean {
-    return this.#request?.complete === true
   }
 
   #read(chunk: Buffer, lease: Lease | undefined): void {
@@ -261,7 +232,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     let at = 0
     try {
       while (at < chunk.length && !this.#failed && !this.#closing) {
-        if (this.#busy) {
+        if (this.#exchange.received) {
           this.#pending.keep(chunk.subarray(at), lease)
           break
         }
@@ -281,10 +252,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     } finally {
       this.#lease = undefined
     }
-    if (this.#thrown === undefined) return
-    const { error } = this.#thrown
-    this.#thrown = undefined
-    throw error
+    this.#exchange.rethrow()
   }
 
   #onHead(head: RequestHead): void {
@@ -295,51 +263,17 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
       this.#upgrade = head
       return
     }
-    this.#discarded = 0
-    const scope = new AsyncResource('HTTPINCOMINGMESSAGE')
-    const request = new WireRequest(this, head, scope)
-    const response = new WireResponse(request, this)
-    response.shouldKeepAlive = head.keepAlive && !this.#owner.draining
-    this.#request = request
-    this.#response = response
-    setMessage(this.stream, response)
-    const count = ++this.#requests
-    try {
-      scope.runInAsyncScope(dispatch, undefined, this.server, head, request, response, count)
-    } catch (error) {
-      this.#thrown ??= { error }
-    }
+    this.#exchange.begin(head, head.keepAlive && !this.#owner.draining)
   }
 
   #onBody(chunk: Buffer): void {
-    const request = this.#request
-    if (request === undefined) return
-    if (request.discarding) {
-      this.#discarded += chunk.length
-      if (this.#discarded > MAX_DISCARDED_BYTES) this.#closeSoon()
-      return
-    }
-    try {
-      request.scope.runInAsyncScope(request.onBody, request, chunk, this.#lease)
-    } catch (error) {
-      this.#thrown ??= { error }
-    }
-  }
-
-  #onMessageEnd(trailers: Headers): void {
-    const request = this.#request
-    if (request === undefined) return
-    try {
-      request.scope.runInAsyncScope(request.onBodyEnd, request, trailers)
-    } catch (error) {
-      this.#thrown ??= { error }
-    }
+    this.#exchange.onBody(chunk, this.#lease)
+    if (this.#exchange.discarded > MAX_DISCARDED_BYTES) this.#closeSoon()
   }
 
   /** The exchange is over when the request was read and the response has left. */
   #settle(): void {
-    if (this.#request?.complete !== true || this.#response !== undefined) return
-    this.#request = undefined
+    if (!this.#exchange.settle()) return
     this.served++
     this.#pending.settle()
     this.#reader.reset()
@@ -349,19 +283,19 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   #proceed(): void {
     const rest = this.#pending.take()
     if (rest !== undefined) this.#context.runInAsyncScope(this.#read, this, rest, undefined)
-    if (!this.#pending.empty || this.#closed || this.#busy) return
+    if (!this.#pending.empty || this.#closed || this.#exchange.received) return
     // The rest of a request that came in part behind another: its own reader may still be full.
-    if (this.#pending.paused && this.#request?.bodyPaused !== true) {
+    if (this.#pending.paused && this.#exchange.request?.bodyPaused !== true) {
       this.#context.runInAsyncScope(this.#pending.resume, this.#pending)
     }
-    if (this.#peerEnded && !this.#busy) this.onEnd()
+    if (this.#peerEnded && !this.#exchange.received) this.onEnd()
   }
 
   /** @internal The client has gone. What has been answered still arrives, the rest is aborted. */
   onAbandoned(): void {
-    if (!this.#busy || this.#closed) return
+    if (!this.#exchange.received || this.#closed) return
     this.#pending.clear()
-    const response = this.#response as (WireResponse & { _last: boolean }) | undefined
+    const response = this.#exchange.response as (WireResponse & { _last: boolean }) | undefined
     if (response?.finished === true) response._last = true
     else this.#closeSoon()
   }
@@ -375,13 +309,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   }
 }
 
-/** As on the sockets of node:http, for code that looks there. */
-function setMessage(stream: WireStream, response: WireResponse | null): void {
-  const socket = stream as WireStream & { _httpMessage?: WireResponse | null }
-  socket._httpMessage = response
-}
-
-// Not closures: one of each runs for every request.
+// Not closures: one of them runs for every request.
 
 function finish(connection: HttpConnection, response: WireResponse): void {
   connection.onFinish(response)
@@ -389,13 +317,4 @@ function finish(connection: HttpConnection, response: WireResponse): void {
 
 function abandon(connection: HttpConnection): void {
   connection.onAbandoned()
-}
-
-function emitClose(response: WireResponse): void {
-  response.emitClose()
-}
-
-function abort(request: WireRequest, response: WireResponse | undefined): void {
-  request.abort(abortedError())
-  response?.emitClose()
 }
