@@ -159,11 +159,11 @@ export class ChannelWriter {
     this.started = true
     this.#endedBySocket = this.#fallback
     if (this.#fallback && status !== Status.close) {
-      this.#session.sendFallback(this.#id, status, undefined, sent)
+      this.#session.outbox.sendFallback(this.#id, status, undefined, sent)
       return
     }
-    if (this.#fallback) this.#session.sendStreamClose(this.#id)
-    else this.#session.signal(this.#id, status, 0)
+    if (this.#fallback) this.#session.outbox.sendStreamClose(this.#id)
+    else this.#session.outbox.signal(this.#id, status, 0)
     sent?.()
   }
 
@@ -288,7 +288,7 @@ export class ChannelWriter {
     if (now - this.#waitingSince >= patience) {
       this.#waitingSince = 0
       this.#fallback = true
-      this.#session.fallbacks.turned(this.#session.native)
+      this.#session.outbox.fallbacks.turned(this.#session.native)
       return false
     }
     this.#session.waiters.wait(this.#continue)
@@ -302,7 +302,7 @@ export class ChannelWriter {
     this.fallbackBytes += bytes
     this.#sent(bytes)
     this.#inSocket++
-    this.#session.sendFallback(this.#id, Status.data, data, (error) => {
+    this.#session.outbox.sendFallback(this.#id, Status.data, data, (error) => {
       this.#inSocket--
       if (!this.#stopped) this.length -= bytes
       done?.()

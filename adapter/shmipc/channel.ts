@@ -257,7 +257,7 @@ export class Channel implements Lender {
     if (this.#uncredited < this.session.creditBytes && !this.#peerFellBack) return
     const credit = this.#uncredited
     this.#uncredited = 0
-    this.session.signal(this.id, Status.credit, credit)
+    this.session.outbox.signal(this.id, Status.credit, credit)
   }
 
   /** @internal */

@@ -35,6 +35,8 @@ export interface ControlHandler {
  * sign of life, for its end of stream is how a peer's death is noticed.
  */
 export class ControlChannel {
+  /** Owned by the socket. */
+  readonly fd: number
   readonly #socket: Socket
   readonly #handler: ControlHandler
   #pending: Buffer[] = []
@@ -48,6 +50,7 @@ export class ControlChannel {
   readonly #catchingUp: { readonly at: number; readonly then: () => void }[] = []
 
   constructor(fd: number, handler: ControlHandler) {
+    this.fd = fd
     this.#handler = handler
     this.#socket = new Socket({ fd, readable: true, writable: true })
     this.#socket.on('data', (chunk: Buffer) => this.#onData(chunk))

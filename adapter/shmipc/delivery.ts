@@ -9,14 +9,13 @@ const GRACE_MS = 20
 /** A session that is about to end. */
 export interface Delivering {
   readonly closed: boolean
-  /** Events and bytes that were sent and not taken. */
-  readonly undelivered: number
+  readonly outbox: { readonly undelivered: number }
 }
 
 /** Resolves when the peer has what was sent, or is given up after a second. */
 export async function delivered(session: Delivering): Promise<void> {
   const deadline = performance.now() + DELIVERY_MS
-  while (!session.closed && session.undelivered > 0 && performance.now() < deadline) {
+  while (!session.closed && session.outbox.undelivered > 0 && performance.now() < deadline) {
     await delay(LOOK_MS)
   }
   if (!session.closed) await delay(GRACE_MS)

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import type { NativeSession } from '../../native/index.ts'
+import { ShmError } from '../errors.ts'
 
 /** How often sessions are looked at, in ms. */
 const LOOK_MS = 1000
@@ -8,16 +10,16 @@ const STOPPED_LOOKS = 3
 const SILENT_LOOKS = 30
 
 /** A session as far as its peer's signs of life go. */
-export interface Watched {
+interface Watched {
+  readonly path: string
   /** The peer's process; 0 when it is not in our pid namespace. */
   readonly peerPid: number
-  /** Events waiting for the peer, and how many it has taken so far; undefined when it is over. */
-  progress(): { readonly waiting: number; readonly taken: number } | undefined
-  /** The peer takes nothing any more. */
-  onSilence(reason: string): void
+  readonly native: NativeSession
+  destroy(error: Error): void
 }
 
 interface Sight {
+  /** Events the peer has taken so far. */
   taken: number
   /** Looks in a row that found events waiting and none taken. */
   idleLooks: number
@@ -42,18 +44,27 @@ export function unwatch(session: Watched): void {
 // Counted in looks, not in time: while this process was stopped itself nobody looked.
 function look(): void {
   for (const [session, sight] of [...sights]) {
-    const progress = session.progress()
-    if (progress === undefined) continue
-    const { waiting, taken } = progress
-    sight.idleLooks = waiting > 0 && taken === sight.taken ? sight.idleLooks + 1 : 0
+    const statistics = session.native.statistics()
+    if (statistics === undefined) continue
+    const { sendBacklog, eventsSent } = statistics
+    const taken = eventsSent - sendBacklog
+    sight.idleLooks = sendBacklog > 0 && taken === sight.taken ? sight.idleLooks + 1 : 0
     sight.taken = taken
     if (sight.idleLooks < STOPPED_LOOKS) continue
     const stopped = isStopped(session.peerPid)
     if (!stopped && sight.idleLooks < SILENT_LOOKS) continue
-    const seconds = Math.round((sight.idleLooks * LOOK_MS) / 1000)
-    const state = stopped ? ' and is stopped' : ''
-    session.onSilence(`it has taken nothing for ${seconds} s${state}`)
+    session.destroy(silence(session, sight.idleLooks, stopped))
   }
+}
+
+function silence({ path, peerPid }: Watched, idleLooks: number, stopped: boolean): ShmError {
+  const who = peerPid === 0 ? 'the peer' : `the peer (pid ${peerPid})`
+  const seconds = Math.round((idleLooks * LOOK_MS) / 1000)
+  const state = stopped ? ' and is stopped' : ''
+  return new ShmError(
+    'SHM_ERR_TIMEOUT',
+    `${who} of the session on ${path} is silent: it has taken nothing for ${seconds} s${state}`
+  )
 }
 
 /** By a signal or a debugger, or dead and not yet gone (proc(5), stat, field 3). */

@@ -1,5 +1,6 @@
 import type { NativeHolder, NativeStatistics } from '../../native/index.ts'
-import type { LeakSuspect } from './leak-watch.ts'
+import type { Channel } from './channel.ts'
+import { type LeakSuspect, MAX_HOLDERS } from './leak-watch.ts'
 import type { ShmSession } from './session.ts'
 
 /** Why messages went by the session's socket instead of shared memory. */
@@ -66,21 +67,38 @@ export interface SessionReport extends SessionStatistics {
   readonly suspects: readonly LeakSuspect[]
 }
 
-/** Adds what the native core knows of each stream. @internal */
-export function withHolders(
-  streams: readonly StreamStatistics[],
-  holders: readonly NativeHolder[]
-): StreamReport[] {
+/** @internal */
+export function reportOf(
+  session: ShmSession,
+  channels: readonly Channel[],
+  ageMs: number
+): SessionReport {
+  const sent = slicesSent(session.closed ? [] : session.native.holders(MAX_HOLDERS))
+  return {
+    ...statisticsOf(session),
+    peerPid: session.peerPid,
+    ageMs: Math.round(ageMs),
+    perStream: channels.map((channel) => ({
+      ...channel.statistics(),
+      slicesSent: sent.get(channel.id) ?? 0
+    })),
+    suspects: session.leaks.suspects()
+  }
+}
+
+/** By stream. */
+function slicesSent(holders: readonly NativeHolder[]): ReadonlyMap<number, number> {
   const sent = new Map<number, number>()
   for (const { state, stream } of holders) {
     if (state === 'lent') sent.set(stream, (sent.get(stream) ?? 0) + 1)
   }
-  return streams.map((stream) => ({ ...stream, slicesSent: sent.get(stream.id) ?? 0 }))
+  return sent
 }
 
 /** @internal */
 export function statisticsOf(session: ShmSession): SessionStatistics {
-  const { path, role, peer, closed, streams, fallbacks, borrowed } = session
+  const { path, role, peer, closed, streams, borrowed } = session
+  const { fallbacks } = session.outbox
   const native = session.native.statistics()
   let slicesInUse = 0
   for (const list of native?.lists ?? []) slicesInUse += list.held + list.lent + list.borrowed

@@ -1,28 +1,27 @@
 import { EventEmitter } from 'node:events'
 import type { NativeSession } from '../../native/index.ts'
-import { publishSessionClose, publishSessionOpen, publishStreamFallback } from '../diagnostics.ts'
+import { publishSessionClose, publishSessionOpen } from '../diagnostics.ts'
 import { ConnectionResetError, ProtocolError, ShmError } from '../errors.ts'
 import { Arrivals } from './arrivals.ts'
 import { BorrowedSlices } from './borrowed-slices.ts'
 import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
 import { delivered } from './delivery.ts'
-import { agreeToLeave, Departure, type WaitUntil } from './departure.ts'
-import { FallbackCounters } from './fallback-counters.ts'
+import { Departure, type WaitUntil } from './departure.ts'
 import { HeldSlice } from './held-slice.ts'
 import { forgetSession, registerSession } from './inspection.ts'
 import { findLentToGone, LeakWatch, MAX_HOLDERS } from './leak-watch.ts'
 import { LentBodies } from './lent-bodies.ts'
-import { unwatch, type Watched, watch } from './liveness.ts'
+import { unwatch, watch } from './liveness.ts'
+import { Outbox } from './outbox.ts'
 import { toReset } from './session-end.ts'
 import { cannotWait, type ResolvedSessionOptions } from './session-options.ts'
 import {
+  reportOf,
   type SessionReport,
   type SessionStatistics,
-  statisticsOf,
-  withHolders
+  statisticsOf
 } from './session-statistics.ts'
-import { Signals } from './signals.ts'
 import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
 import { ShmStream } from './stream.ts'
@@ -47,7 +46,7 @@ export interface SessionEvents {
  * The process that connected is the client and opens streams. A session ends with its socket: then
  * every stream is destroyed with `ECONNRESET`, and memory and descriptors go at once.
  */
-export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
+export class ShmSession extends EventEmitter<SessionEvents> {
   /** Path of the socket the session was made on. */
   readonly path: string
   readonly role: 'client' | 'server'
@@ -71,21 +70,17 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
   /** @internal */ readonly borrowed: BorrowedSlices
   /** @internal */ readonly leaks: LeakWatch
   /** @internal */ readonly lent: LentBodies = new LentBodies(this)
-  /** @internal */ readonly fallbacks: FallbackCounters = new FallbackCounters()
+  /** @internal */ readonly outbox: Outbox
   /** The peer's process as the kernel reported it; 0 when it is not in our pid namespace. */
   readonly peerPid: number
 
   readonly #sliceHeaderBytes: number
   readonly #control: ControlChannel
-  readonly #controlFd: number
   readonly #channels: StreamTable
   readonly #arrivals: Arrivals
-  readonly #signals: Signals
   /** Streams that keep the process alive. */
   #holders = 0
   #closing = false
-  /** The server asked for no more streams. */
-  #leaving = false
   readonly #departure: Departure
   #ended = false
   /** Of calls of `close` that wait for the last stream. */
@@ -110,7 +105,6 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
     this.native = native
     this.role = description.client ? 'client' : 'server'
     this.peer = description.owned ? 'shmesh' : 'shmipc'
-    this.#departure = new Departure(successor, (epoch) => this.#control.sendHotRestart(epoch))
     this.#channels = new StreamTable(description.owned)
     this.peerWindow = description.owned ? description.peerWindow : Number.POSITIVE_INFINITY
     // At half the window, so that a sender need not stop.
@@ -124,12 +118,11 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
     const router = new StreamRouter(this, this.#channels, {
       accept: (id) => this.#accept(id),
       whenControlRead: (action) =>
-        this.#control.whenCaughtUp(native.unreadControl(this.#controlFd), action)
+        this.#control.whenCaughtUp(native.unreadControl(this.#control.fd), action)
     })
     this.#arrivals = new Arrivals(router, this.memory, words)
     this.spans = new Uint32Array(2 * description.slices)
     this.waiters = new SliceWaiters()
-    this.#signals = new Signals(native, this.waiters, () => this.#checkEmpty())
     this.peerPid = description.peerPid
     this.leaks = new LeakWatch(path, options.leakWarningMs, () =>
       this.#ended
@@ -137,20 +130,21 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
         : findLentToGone(native.holders(MAX_HOLDERS), (id) => this.#channels.get(id) !== undefined)
     )
     this.borrowed = new BorrowedSlices(native, description.budget, {
-      onLoanRead: ({ stream, first }) => this.signal(stream, Status.lendDone, first),
+      onLoanRead: ({ stream, first }) => this.outbox.signal(stream, Status.lendDone, first),
       onUnmapped: () => forgetSession(this)
     })
-    this.#controlFd = native.takeControl()
-    this.#control = new ControlChannel(this.#controlFd, {
+    this.#control = new ControlChannel(native.takeControl(), {
       beforeMessage: () => native.poll(),
       beforeSending: () => native.wakePeer(),
       onPolling: () => native.poll(),
       onStreamClose: (id) => router.end(id, Status.close),
-      onHotRestart: (epoch) => this.#onLeave(epoch),
-      onHotRestartAck: (epoch) => this.#departure.agreed(epoch),
+      onHotRestart: (epoch) => this.#departure.onAsked(epoch),
+      onHotRestartAck: (epoch) => this.#departure.onAgreed(epoch),
       onFallback: (id, status, data) => router.onFallback(id, status as Status, data),
       onEnd: (error) => this.#onSocketEnd(error)
     })
+    this.outbox = new Outbox(this, this.#control, () => this.#checkEmpty())
+    this.#departure = new Departure(this, this.#control, successor)
     const errno = native.start(
       words,
       this.spans,
@@ -180,7 +174,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
 
   /** The server asked not to be sent new requests here. */
   get leaving(): boolean {
-    return this.#leaving
+    return this.#departure.asked
   }
 
   /** Streams neither ended nor destroyed. */
@@ -194,7 +188,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
    * @throws {ShmError} `SHM_ERR_SESSION_CLOSED`
    */
   openStream(): ShmStream {
-    if (this.#ended || this.#closing || this.#leaving) {
+    if (this.#ended || this.#closing || this.leaving) {
       throw new ShmError('SHM_ERR_SESSION_CLOSED', `the session on ${this.path} is closed`)
     }
     if (this.role === 'server') {
@@ -209,8 +203,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
    * plain shmipc client, which dials the same path at once, is told when another server has it.
    */
   leave(): Promise<void> {
-    if (this.#ended || this.role === 'client') return Promise.resolve()
-    return this.#departure.begin(this.peer)
+    return this.#departure.begin()
   }
 
   /**
@@ -219,13 +212,6 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
    */
   async delivered(): Promise<void> {
     if (this.peer === 'shmipc') await delivered(this)
-  }
-
-  /** @internal */
-  get undelivered(): number {
-    const { sendBacklog } = this.native.statistics() ?? { sendBacklog: 0 }
-    const socket = this.#control.unsent + this.native.unsentControl(this.#controlFd)
-    return sendBacklog + this.#signals.length + socket
   }
 
   /** Takes no new streams; resolves when the last one has ended and the memory is gone. */
@@ -256,32 +242,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
 
   /** {@link statistics}, and those of each stream. */
   report(): SessionReport {
-    return {
-      ...this.statistics(),
-      peerPid: this.peerPid,
-      ageMs: Math.round(performance.now() - this.#openedAt),
-      perStream: withHolders(
-        this.#channels.all().map((channel) => channel.statistics()),
-        this.#ended ? [] : this.native.holders(MAX_HOLDERS)
-      ),
-      suspects: this.leaks.suspects()
-    }
-  }
-
-  /** @internal See `liveness.ts`. */
-  progress(): { waiting: number; taken: number } | undefined {
-    const native = this.native.statistics()
-    if (native === undefined) return undefined
-    const { sendBacklog, eventsSent } = native
-    return { waiting: sendBacklog, taken: eventsSent - sendBacklog }
-  }
-
-  /** @internal */
-  onSilence(reason: string): void {
-    const who = this.peerPid === 0 ? 'the peer' : `the peer (pid ${this.peerPid})`
-    this.destroy(
-      new ShmError('SHM_ERR_TIMEOUT', `${who} of the session on ${this.path} is silent: ${reason}`)
-    )
+    return reportOf(this, this.#channels.all(), performance.now() - this.#openedAt)
   }
 
   /**
@@ -293,26 +254,6 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
     if (slice === 0) return undefined
     const payload = slice + this.#sliceHeaderBytes
     return new HeldSlice(this, slice, this.memory.subarray(payload, payload + bytes))
-  }
-
-  /** @internal Publishes an event without slices, now or when the ring has room. */
-  signal(id: number, status: Status, value: number): void {
-    if (!this.#ended) this.#signals.send(id, status, value)
-  }
-
-  /** @internal Sends by the control socket; `written` is called when the kernel has it. */
-  sendFallback(id: number, status: Status, data?: Buffer, written?: (e?: Error | null) => void) {
-    if (this.#ended) return
-    if (data !== undefined) {
-      this.fallbacks.sent(data.length)
-      publishStreamFallback(this.path, id, data.length)
-    }
-    this.#control.sendFallback(id, status, data, written)
-  }
-
-  /** @internal shmipc's close, for a stream whose data went by the socket: keeps the order. */
-  sendStreamClose(id: number): void {
-    if (!this.#ended) this.#control.sendStreamClose(id)
   }
 
   /** @internal `reset`: we ended it first, the peer may still be sending. */
@@ -332,7 +273,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
 
   /** Something of a stream is still to be told to the peer, or to come from it. */
   get #busy(): boolean {
-    return this.#channels.size + this.#signals.length > 0
+    return this.#channels.size + this.outbox.waiting > 0
   }
 
   #checkEmpty(): void {
@@ -368,19 +309,6 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
     return stream.destroyed ? undefined : stream.channel
   }
 
-  #onLeave(epoch: bigint): void {
-    // Only a client is asked: for shmipc-go too the other way round is nonsense.
-    if (this.role === 'server') {
-      this.destroy(new ProtocolError('a client asked its server to leave'))
-      return
-    }
-    this.#leaving = true
-    const tell = (waitUntil: WaitUntil) => this.emit('leave', waitUntil)
-    agreeToLeave(tell, () => {
-      if (!this.#ended) this.#control.sendHotRestartAck(epoch)
-    })
-  }
-
   #onSocketEnd(error: Error | undefined): void {
     // What the peer published before it went away is still in the ring.
     this.native.poll()
@@ -396,6 +324,7 @@ export class ShmSession extends EventEmitter<SessionEvents> implements Watched {
   #end(error: Error | undefined, endChannel: (channel: Channel) => void): void {
     if (this.#ended) return
     this.#ended = true
+    this.outbox.stop()
     this.waiters.clear()
     this.#control.destroy()
     unwatch(this)
