@@ -2,7 +2,8 @@ import { ConnectionResetError } from '../errors.ts'
 import { ChannelWriter } from './channel-writer.ts'
 import type { HeldSlice } from './held-slice.ts'
 import { Inbox } from './inbox.ts'
-import { Lease, type Lender } from './lease.ts'
+import type { Lease } from './lease.ts'
+import { ReceiveWindow } from './receive-window.ts'
 import type { ShmSession } from './session.ts'
 import type { StreamStatistics } from './session-statistics.ts'
 import type { SliceRef } from './slice-ref.ts'
@@ -43,7 +44,7 @@ export interface ChannelFace {
  * shared memory, a window in both directions. `ShmStream` is the Duplex over it; codecs that are
  * ours take it over (`ShmStream.takeOver`) and pay for nothing else.
  */
-export class Channel implements Lender {
+export class Channel {
   readonly id: number
   readonly session: ShmSession
   /** @internal Told what arrives. */
@@ -53,25 +54,14 @@ export class Channel implements Lender {
   readonly #face: ChannelFace
   readonly #writer: ChannelWriter
   readonly #inbox: Inbox
-  /** Received, no longer in shared memory, and not yet credited, bytes. */
-  #uncredited = 0
-  /** The sender returns to the ring when all is credited: give credit at once. */
-  #peerFellBack = false
+  readonly #window: ReceiveWindow
   #fallbackReceived = 0
   #slicesReceived = 0
-  /** Slices whose views are with the owner. */
-  #leases = 0
-  /** Bytes of those that are not credited. */
-  #lent = 0
-  /** @internal How often {@link settle} was called while bytes were lent. */
-  message = 0
   #peerEnded = false
   /** The peer is gone, of which its owner hears when it has read what was sent before. */
   #unreachable: Error | undefined
   #weEnded = false
   #shut = false
-  /** Most messages are read within the call that tells of them: one lease serves them all. */
-  #spare: Lease | undefined
 
   /** @internal Channels are made by sessions. */
   constructor(session: ShmSession, id: number, face: ChannelFace, owner: ChannelOwner) {
@@ -80,7 +70,8 @@ export class Channel implements Lender {
     this.owner = owner
     this.#face = face
     this.#writer = new ChannelWriter(this, session, id)
-    this.#inbox = new Inbox(this)
+    this.#window = new ReceiveWindow(session, id)
+    this.#inbox = new Inbox(this, this.#window)
   }
 
   get bytesWritten(): number {
@@ -169,11 +160,7 @@ export class Channel implements Lender {
    * one has a whole window however slow they are. What they hold is bounded by `Lease.mayHold`.
    */
   settle(): void {
-    if (this.#lent === 0) return
-    const lent = this.#lent
-    this.#lent = 0
-    this.message++
-    this.consumed(lent)
+    this.#window.settle()
   }
 
   statistics(): StreamStatistics {
@@ -190,32 +177,15 @@ export class Channel implements Lender {
       credit: this.session.peer === 'shmesh' ? writer.credit : null,
       unacknowledged: writer.unacknowledged,
       slicesReceived: this.#slicesReceived,
-      slicesHeld: this.#leases + this.#inbox.slices
+      slicesHeld: this.#window.leases + this.#inbox.slices
     }
-  }
-
-  /** @internal For the owner to read; it ends with `returned`. */
-  lend(view: Buffer, slice: SliceRef): Lease {
-    this.#leases++
-    this.#lent += view.length
-    this.session.borrowed.lend()
-    const lease = this.#spare ?? new Lease(this)
-    this.#spare = undefined
-    lease.begin(slice, view.length)
-    return lease
-  }
-
-  /** @internal The call `lease` was handed out for is over. */
-  endLease(lease: Lease): void {
-    lease.release()
-    if (!lease.known) this.#spare = lease
   }
 
   /** @internal A message, or a part of it, as it lies in shared memory. */
   onView(view: Buffer, slice: SliceRef): void {
     this.#slicesReceived++
     this.bytesRead += view.length
-    this.#peerFellBack = false
+    this.#window.peerFellBack = false
     if (this.#shut || this.#peerEnded) this.session.borrowed.release(slice)
     else {
       this.#inbox.addView(view, slice)
@@ -227,7 +197,7 @@ export class Channel implements Lender {
   onFallback(chunk: Buffer): void {
     if (this.#shut || this.#peerEnded) return
     this.bytesRead += chunk.length
-    this.#peerFellBack = true
+    this.#window.peerFellBack = true
     this.#fallbackReceived += chunk.length
     // Against plain shmipc a stream that received by socket answers by socket.
     if (this.session.peer === 'shmipc') this.#writer.fallBack()
@@ -239,25 +209,6 @@ export class Channel implements Lender {
     if (this.session.peer === 'shmesh' || this.#inbox.bytes <= MAX_UNREAD_BYTES) return
     const unread = `${MAX_UNREAD_BYTES} bytes wait to be read, and its peer knows no window`
     this.#face.fail(new ConnectionResetError(`the stream was reset: ${unread}`))
-  }
-
-  /** @internal A lease ended. */
-  returned(slice: SliceRef, bytes: number, message: number): void {
-    this.#leases--
-    this.session.borrowed.returned(slice)
-    if (message !== this.message) return
-    this.#lent -= bytes
-    this.consumed(bytes)
-  }
-
-  /** @internal Bytes have left shared memory, or private memory that a window bounds. */
-  consumed(bytes: number): void {
-    if (this.#shut || this.session.peer !== 'shmesh') return
-    this.#uncredited += bytes
-    if (this.#uncredited < this.session.creditBytes && !this.#peerFellBack) return
-    const credit = this.#uncredited
-    this.#uncredited = 0
-    this.session.outbox.signal(this.id, Status.credit, credit)
   }
 
   /** @internal */
@@ -331,6 +282,7 @@ export class Channel implements Lender {
   shut(error: Error | undefined): void {
     if (this.#shut) return
     this.#shut = true
+    this.#window.close()
     this.#writer.stop()
     this.#inbox.clear()
     const { session } = this

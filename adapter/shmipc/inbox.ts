@@ -1,4 +1,5 @@
 import type { Channel } from './channel.ts'
+import type { ReceiveWindow } from './receive-window.ts'
 import type { SliceRef } from './slice-ref.ts'
 
 /** Below, what cannot be delivered is copied out: it would hold a slice much larger than itself. */
@@ -22,6 +23,7 @@ interface Pending {
  */
 export class Inbox {
   readonly #channel: Channel
+  readonly #window: ReceiveWindow
   readonly #pending: Pending[] = []
   /** The owner has been told that no more comes. */
   ended = false
@@ -31,8 +33,9 @@ export class Inbox {
   #paused = false
   #delivering = false
 
-  constructor(channel: Channel) {
+  constructor(channel: Channel, window: ReceiveWindow) {
     this.#channel = channel
+    this.#window = window
   }
 
   pause(): void {
@@ -166,14 +169,14 @@ export class Inbox {
       }
       if (!channel.session.native.intact()) return
     }
-    const lease = slice === undefined ? undefined : channel.lend(chunk, slice)
+    const lease = slice === undefined ? undefined : this.#window.lend(chunk, slice)
     this.#delivering = true
     try {
       channel.owner.onBytes(chunk, lease)
     } finally {
       this.#delivering = false
-      if (lease === undefined) channel.consumed(chunk.length)
-      else channel.endLease(lease)
+      if (lease === undefined) this.#window.consumed(chunk.length)
+      else this.#window.endLease(lease)
     }
   }
 }

@@ -7,7 +7,7 @@ export interface Lender {
   readonly session: ShmSession
   /** Of its stream. */
   readonly id: number
-  /** Counts the messages its reader has been through; see `Channel.settle`. */
+  /** Counts the messages its reader has been through. */
   readonly message: number
   returned(slice: SliceRef, bytes: number, message: number): void
 }
