@@ -1,8 +1,8 @@
 import type { Channel } from './channel.ts'
 import { HeldSlice } from './held-slice.ts'
+import { type InPlace, placeOf, sendInPlace } from './in-place.ts'
 import { sendInOneSlice } from './one-slice.ts'
 import type { ShmSession } from './session.ts'
-import { SharedBody } from './shared-body.ts'
 import { Status } from './status.ts'
 
 /** Most bytes of one message: what a slice of the 1 MiB class holds, a body and its head. */
@@ -15,13 +15,10 @@ const HIGH_WATER_BYTES = 64 * 1024
 const FALLBACK_AFTER_MS = 10
 /** The same towards plain shmipc: after one such message shmipc-go opens no stream for 30 s. */
 const LAST_RESORT_MS = 1000
-/** Smaller ones are copied: that costs less than finding out where they lie. */
-const MIN_OWN_BYTES = 16 * 1024
 
 interface Waiting {
   readonly buffer: Buffer
-  /** Where `buffer` lies in shared memory already: it is sent whole, and no byte is copied. */
-  readonly own: HeldSlice | SharedBody | undefined
+  readonly own: InPlace | undefined
   readonly taken: (() => void) | undefined
 }
 
@@ -82,7 +79,7 @@ export class ChannelWriter {
       taken?.()
       return true
     }
-    const own = ownerOf(body)
+    const own = placeOf(body)
     if (own === undefined && this.#queue.length === 0 && !this.#fallback && this.#credit > 0) {
       const bytes = sendInOneSlice(
         this.#session,
@@ -186,7 +183,7 @@ export class ChannelWriter {
     return Math.min(MAX_MESSAGE_BYTES, this.#credit + MAX_OVERSHOOT_BYTES)
   }
 
-  #add(buffer: Buffer, taken?: () => void, own?: HeldSlice | SharedBody): void {
+  #add(buffer: Buffer, taken?: () => void, own?: InPlace): void {
     // Nothing is taken before what was written before it.
     if (buffer.length === 0 && this.#queue.length === 0) {
       if (own instanceof HeldSlice) own.release()
@@ -224,8 +221,9 @@ export class ChannelWriter {
         continue
       }
       const taken =
-        (own !== undefined && this.#offset === 0 ? this.#sendOwn(own, buffer.length) : undefined) ??
-        this.#session.native.write(this.#id, buffer, this.#offset, part)
+        (own !== undefined && this.#offset === 0
+          ? sendInPlace(this.#session, this.#id, own, buffer.length)
+          : undefined) ?? this.#session.native.write(this.#id, buffer, this.#offset, part)
       if (this.#stopped) return true
       if (taken === 0) {
         if (this.#mayWait()) return false
@@ -239,30 +237,6 @@ export class ChannelWriter {
     }
     this.#settle()
     return true
-  }
-
-  /**
-   * Sends what lies in shared memory already.
-   *
-   * @returns the bytes sent, 0 when the ring is full; undefined when they must be copied after all
-   */
-  #sendOwn(own: HeldSlice | SharedBody, bytes: number): number | undefined {
-    const { native, spans } = this.#session
-    if (own instanceof HeldSlice) {
-      // Of another session's memory, or ended elsewhere.
-      if (own.session !== this.#session || own.over) return undefined
-      spans[0] = own.slice
-      spans[1] = bytes
-      if (!native.sendHeld(this.#id, Status.data, 1)) return 0
-      own.given()
-      return bytes
-    }
-    const chain = own.chainIn(this.#session)
-    if (chain === undefined) return undefined
-    spans.set(chain.spans)
-    if (!native.sendHeld(this.#id, Status.lend, chain.spans.length / 2)) return 0
-    this.#session.lent.add(own, chain)
-    return bytes
   }
 
   /** @returns what to call when the first buffer's last byte was among them */
@@ -327,9 +301,4 @@ export class ChannelWriter {
     this.#credit -= bytes
     this.#outstanding += bytes
   }
-}
-
-function ownerOf(body: Buffer | string | undefined): HeldSlice | SharedBody | undefined {
-  if (typeof body !== 'object' || body.length < MIN_OWN_BYTES) return undefined
-  return HeldSlice.of(body) ?? SharedBody.of(body)
 }
