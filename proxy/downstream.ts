@@ -7,6 +7,7 @@ import {
   type Watched
 } from '../adapter/http1/codec.ts'
 import { LogOrigin } from './access-log/origin.ts'
+import { ClientDeadlines } from './client-deadlines.ts'
 import type { DownstreamOwner } from './downstream-owner.ts'
 import { Exchange } from './exchange.ts'
 import { type Failure, failures } from './failure.ts'
@@ -15,11 +16,6 @@ import { RequestWriter } from './headers/request-writer.ts'
 import { refusal } from './reply.ts'
 import { Outgoing } from './wire/outgoing.ts'
 import type { Wire, WireOwner } from './wire/wire.ts'
-
-/** How long a closed connection is still read, so that the client gets to see its last response. */
-const LINGER_MS = 2000
-/** How long a draining proxy waits for one more request on a connection that is idle. */
-const DRAIN_GRACE_MS = 200
 
 const NOTHING = Buffer.alloc(0)
 
@@ -48,20 +44,13 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   /** The last response has been written; what still comes is thrown away. */
   #closing = false
   #detached = false
-  #deadline: number
-  /** The deadline had passed when it was looked at last. */
-  #overdue = false
-  #progressAt: number
-  /** That of the wire when it was looked at last. */
-  #backlog = 0
+  readonly #deadlines: ClientDeadlines
 
   /** @param attach makes the wire, told who owns it */
   constructor(attach: (owner: WireOwner) => Wire, owner: DownstreamOwner) {
     this.#owner = owner
-    const { deadlines } = owner.context
-    deadlines.watch(this)
-    this.#progressAt = deadlines.now
-    this.#deadline = deadlines.now + owner.headTimeoutMs
+    owner.context.deadlines.watch(this)
+    this.#deadlines = new ClientDeadlines(owner)
     this.wire = attach({
       onBytes: (chunk) => this.#onBytes(chunk),
       onDrain: () => this.#onDrain(),
@@ -122,7 +111,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
 
   /** So many of them were read straight to where they go. */
   passed(bytes: number): void {
-    this.#progressAt = this.#owner.context.deadlines.now
+    this.#deadlines.moved()
     this.#exchange?.upload.passed(bytes)
     this.#reader.passed(bytes)
     this.#recycle()
@@ -148,7 +137,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     if (this.#closing || this.#detached) return
     this.#closing = true
     this.#held = undefined
-    this.#deadline = performance.now() + LINGER_MS
+    this.#deadlines.linger()
     this.out.flush()
     this.wire.end()
     this.#updateReading()
@@ -189,59 +178,39 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
 
   /** One more request is answered, if it comes soon; the response says that it is the last. */
   drain(): void {
-    if (this.#exchange !== undefined || !(this.#idle || this.#reader.idle)) return
-    this.#deadline = Math.min(this.#deadline, performance.now() + DRAIN_GRACE_MS)
+    if (this.#exchange === undefined && this.#quiet) this.#deadlines.hasten()
   }
 
   sweep(now: number): void {
     if (this.#detached) return
     const exchange = this.#exchange
     if (this.#closing) {
-      this.#sweepClosing(now)
+      if (this.#deadlines.lingered(now, this.wire.backlog)) this.wire.destroy()
     } else if (exchange !== undefined) {
       exchange.sweep(now)
       this.#sweepBody(exchange, now)
-    } else if (now > this.#deadline) {
-      // After a stall of the event loop a request may have come that nobody has read yet.
-      if (!this.#overdue) this.#overdue = true
-      else if (this.#idle || this.#reader.idle) this.close()
+    } else if (this.#deadlines.passed(now)) {
+      if (this.#quiet) this.close()
       else this.#stop(failures.headTooSlow(this.#owner.headTimeoutMs))
     }
   }
 
   #sweepBody(exchange: Exchange, now: number): void {
-    const { bodyTimeoutMs, requestTimeoutMs } = this.#owner
     const incomplete = !exchange.requestComplete
     const waiting = this.out.blocked || (incomplete && !this.#paused)
-    const late = incomplete && requestTimeoutMs > 0 && now - exchange.startedAt > requestTimeoutMs
-    // How long the upstream took is not the client's fault.
-    if (!waiting) this.#progressAt = now
-    if (this.#stalled(now)) {
-      this.#stop(failures.bodyTooSlow(bodyTimeoutMs))
-    } else if (late) {
-      this.#stop(failures.requestTooSlow(requestTimeoutMs))
-    }
+    const since = incomplete ? exchange.startedAt : undefined
+    const failure = this.#deadlines.overrun(now, this.wire.backlog, waiting, since)
+    if (failure !== undefined) this.#stop(failure)
   }
 
-  /** However slowly the client takes its last response: it lingers from the end of that on. */
-  #sweepClosing(now: number): void {
-    if (this.wire.backlog > 0) {
-      this.#deadline = now + LINGER_MS
-      if (this.#stalled(now)) this.wire.destroy()
-    } else if (now > this.#deadline) this.wire.destroy()
-  }
-
-  /** The client has neither sent nor taken a byte for as long as it may. */
-  #stalled(now: number): boolean {
-    const { backlog } = this.wire
-    if (backlog !== this.#backlog) this.#progressAt = now
-    this.#backlog = backlog
-    return now - this.#progressAt > this.#owner.bodyTimeoutMs
+  /** No byte of a request has come that is not being served. */
+  get #quiet(): boolean {
+    return this.#idle || this.#reader.idle
   }
 
   #onBytes(chunk: Buffer): void {
     if (this.#closing) return
-    this.#progressAt = this.#owner.context.deadlines.now
+    this.#deadlines.moved()
     if (this.#held === undefined) this.#parse(chunk)
     else this.#held = Buffer.concat([this.#held, chunk])
   }
@@ -259,7 +228,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   }
 
   #onDrain(): void {
-    this.#progressAt = this.#owner.context.deadlines.now
+    this.#deadlines.moved()
     this.#exchange?.downstreamDrained()
     this.proceed()
   }
@@ -304,7 +273,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
       }
       if (this.#idle) {
         this.#idle = false
-        this.#expect(this.#owner.headTimeoutMs)
+        this.#deadlines.expectHead()
       }
       at = this.#reader.feed(chunk, at)
       if (at < chunk.length) this.#pipelines = true
@@ -327,15 +296,9 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
       this.close()
       return
     }
-    const { draining, idleTimeoutMs } = this.#owner
     this.#reader.reset()
     this.#idle = true
-    this.#expect(draining ? DRAIN_GRACE_MS : idleTimeoutMs)
-  }
-
-  #expect(withinMs: number): void {
-    this.#deadline = this.#owner.context.deadlines.now + withinMs
-    this.#overdue = false
+    this.#deadlines.expectRequest()
   }
 
   #unreadable(error: unknown): void {
