@@ -5,7 +5,7 @@ import {
   type ResponseHead
 } from '../adapter/http1/codec.ts'
 import type { Lease } from '../adapter/shmipc/index.ts'
-import { ExchangeRecord } from './access-log/exchange-record.ts'
+import { countBegun, countEnded } from './accounting.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
 import type { ProxyContext } from './context.ts'
 import type { TransportLabel } from './counters.ts'
@@ -68,21 +68,15 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     this.attempts = new Attempts(this, head, destination, context.counters)
     this.upload = new Upload(downstream, head, this.attempts.keptBytes)
     downstream.wire.leg?.begin()
-    context.counters.total++
-    context.counters.active++
-    series.begun()
+    countBegun(context, series)
   }
 
   get forwarding(): Forwarding {
     return this.#downstream.forwarding
   }
 
-  /** The whole request has come from the client. */
+  /** The whole request has come from the client, and gone to a connection if there is one. */
   get requestComplete(): boolean {
-    return this.upload.complete
-  }
-
-  get requestSent(): boolean {
     return this.upload.complete
   }
 
@@ -334,17 +328,6 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
     this.#accounted = true
     const now = performance.now()
     this.upload.answered(now)
-    const { counters, accessLog } = this.#context
-    const { status, bytes } = this.reply
-    const failed = this.failure !== undefined
-    counters.active--
-    counters.answered(status)
-    if (this.label !== undefined) counters.transports[this.label]++
-    this.#series.ended(status, failed, now - this.startedAt)
-    this.#series.bytesReceived += this.upload.received
-    this.#series.bytesSent += bytes
-    if (accessLog?.takes(status, failed)) {
-      accessLog.write(new ExchangeRecord(this, now - this.startedAt))
-    }
+    countEnded(this.#context, this.#series, this, now)
   }
 }

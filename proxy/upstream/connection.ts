@@ -15,7 +15,7 @@ import type { Endpoint } from './endpoint.ts'
 /** The request a connection is busy with. Called from within the connection's events. */
 export interface ResponseTaker {
   /** The whole request has been handed to the connection, which may still have to send it. */
-  readonly requestSent: boolean
+  readonly requestComplete: boolean
   responseHead(head: ResponseHead): void
   /** @param lease when `chunk` is a view of shared memory: it ends with this call unless held */
   responseBody(chunk: Buffer, lease: Lease | undefined): void
@@ -162,7 +162,7 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
     taker.responseEnd(this, trailers)
     this.wire.settle()
     // Behind what waits for a server that has answered without it the next request would wait too.
-    const sent = taker.requestSent && this.wire.backlog === 0
+    const sent = taker.requestComplete && this.wire.backlog === 0
     this.endpoint.release(this, this.#keepAlive && exact && sent)
     taker.responseSettled()
   }
