@@ -18,7 +18,7 @@ import {
   unlinkSync,
   writeSync
 } from 'node:fs'
-import type { MemoryFile } from '../../native/index.ts'
+import type { MemoryFile } from '../../native/memory-image.ts'
 import { ShmError } from '../errors.ts'
 import { ProcessMemory, type SessionMemory, viewMemory } from './inspect-memory.ts'
 import { type Inspection, requireAddon } from './inspect-process.ts'

@@ -3,7 +3,8 @@
  * what is left of one in a dump.
  */
 import { closeSync, fstatSync, openSync, readdirSync, readlinkSync, statSync } from 'node:fs'
-import type { Addon, MemoryFile, MemoryImage } from '../../native/index.ts'
+import type { Addon } from '../../native/index.ts'
+import type { MemoryFile, MemoryImage } from '../../native/memory-image.ts'
 import { ShmError } from '../errors.ts'
 
 /** Both regions of a session. */

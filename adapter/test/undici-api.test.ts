@@ -1,14 +1,11 @@
 /** What undici's users rely on, beyond a request and its answer. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { type EventEmitter, once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { type Dispatcher, errors, FormData, fetch, interceptors } from 'undici'
+import { type Dispatcher, FormData, fetch, interceptors } from 'undici'
 import type { ShmAgent } from '../undici/index.ts'
 import { type App, agentFor, startApp } from './app.ts'
 import { pattern, sha256 } from './support/pattern.ts'
@@ -241,77 +238,9 @@ test('events name the agent first', async (t) => {
   assert.deepEqual(seen, [`connect ${ORIGIN}`, `disconnect ${ORIGIN}`])
 })
 
-test('close and destroy in all their forms', async (t) => {
-  const s = await scene(t)
-  await startApp(s)
-  const ways: [name: string, end: (agent: ShmAgent) => Promise<unknown>][] = [
-    ['close()', (agent) => agent.close()],
-    ['close(callback)', (agent) => new Promise<void>((resolve) => agent.close(resolve))],
-    ['destroy()', (agent) => agent.destroy()],
-    ['destroy(error)', (agent) => agent.destroy(new Error('mine'))],
-    ['destroy(null)', (agent) => agent.destroy(null)],
-    ['destroy(callback)', (agent) => new Promise<void>((resolve) => agent.destroy(resolve))],
-    [
-      'destroy(error, callback)',
-      (agent) => new Promise<void>((resolve) => agent.destroy(new Error('mine'), resolve))
-    ]
-  ]
-  for (const [name, end] of ways) {
-    const agent = agentFor(s)
-    const { body } = await get(agent, '/hello/x')
-    await body.dump()
-    const pending = name.startsWith('destroy') ? get(agent, '/never') : undefined
-    const failure = pending?.then(
-      () => undefined,
-      (error: Error) => error.message
-    )
-    await end(agent)
-    if (name.includes('error')) assert.equal(await failure, 'mine', name)
-    await failure
-    // As undici's own: destroying once more changes nothing, closing once more is an error.
-    await agent.destroy()
-    await agent.destroy(new Error('late'))
-    const code = 'UND_ERR_DESTROYED'
-    await assert.rejects(agent.close(), { code }, name)
-    await assert.rejects(get(agent, '/hello/x'), { code }, name)
-    // As undici's own do, to the handler when it can be told.
-    let told: Error | undefined
-    const handler = { onConnect() {}, onError: (error: Error) => (told = error) }
-    const more = agent.dispatch({ origin: ORIGIN, path: '/', method: 'GET' }, handler as never)
-    assert.equal(more, false)
-    assert.ok(told instanceof errors.UndiciError)
-  }
-})
-
 test('an origin that is none is an error of the request, not of the caller', async (t) => {
   const { agent } = await setUp(t)
   for (const origin of ['nonsense', 'ftp://a']) {
     await assert.rejects(agent.request({ origin, path: '/', method: 'GET' }))
   }
-})
-
-test('a script that makes a request ends when it has its answer', async (t) => {
-  const { path } = await setUp(t)
-  const script = fileURLToPath(new URL('./fixtures/one-request.js', import.meta.url))
-  const child = spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const exit = once(child, 'exit')
-  assert.match(await text(child.stdout), /"hello":"script"/)
-  assert.deepEqual(await exit, [0, null])
-})
-
-test('close while it is closing waits for the same end, and takes nothing new', async (t) => {
-  const { agent } = await setUp(t)
-  const pending = get(agent, '/hello/x').then(({ body }) => body.text())
-  const order: string[] = []
-  const first = agent.close().then(() => order.push('first'))
-  const second = agent.close().then(() => order.push('second'))
-  await assert.rejects(get(agent, '/hello/x'), { code: 'UND_ERR_CLOSED' })
-  assert.deepEqual([agent.closed, agent.destroyed], [true, false])
-  assert.match(await pending, /hello/)
-  await Promise.all([first, second])
-  assert.deepEqual(order, ['first', 'second'])
-  assert.equal(agent.destroyed, true)
-  const none = undefined as never
-  assert.throws(() => agent.close('now' as never), { code: 'UND_ERR_INVALID_ARG' })
-  assert.throws(() => agent.destroy(none, 'now' as never), { code: 'UND_ERR_INVALID_ARG' })
 })

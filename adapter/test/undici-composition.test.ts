@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import {
   Agent,
   BalancedPool,
-  Dispatcher,
+  type Dispatcher,
   EnvHttpProxyAgent,
   interceptors,
   MockAgent,
@@ -15,7 +15,7 @@ import {
   request
 } from 'undici'
 import { type DispatchController, ShmAgent, shm } from '../undici/index.ts'
-import { type Dialect, startScripted, transcribe } from './scripted.ts'
+import { startScripted, transcribe } from './scripted.ts'
 import { eventually } from './support/eventually.ts'
 import { scene } from './support/scene.ts'
 
@@ -214,104 +214,6 @@ test('a MockAgent as its fallback answers what has no route', async (t) => {
     assert.equal(await body.text(), expected)
   }
 })
-
-/** Takes one dialect only, as undici 6 and 8 do. */
-class OneDialect extends Dispatcher {
-  readonly #inner: Dispatcher
-  readonly #dialect: Dialect
-
-  constructor(inner: Dispatcher, dialect: Dialect) {
-    super()
-    this.#inner = inner
-    this.#dialect = dialect
-  }
-
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
-    const all = handler as unknown as Record<string, (...args: unknown[]) => unknown>
-    const names =
-      this.#dialect === 'legacy'
-        ? ['onConnect', 'onHeaders', 'onData', 'onComplete', 'onError']
-        : [
-            'onRequestStart',
-            'onResponseStart',
-            'onResponseData',
-            'onResponseEnd',
-            'onResponseError'
-          ]
-    const only: typeof all = {}
-    for (const name of names) {
-      assert.equal(typeof all[name], 'function', `it has ${name}`)
-      only[name] = (...args) => all[name]!(...args)
-    }
-    return this.#inner.dispatch(options, only as never)
-  }
-}
-
-test('a fallback of any undici understands handlers of any other', async (t) => {
-  const { s, own, tcp } = await setUp(t)
-  const direct = own(new Agent())
-  for (const wanted of ['legacy', 'controller'] as const) {
-    const fallback = new OneDialect(direct, wanted)
-    const agent = own(new ShmAgent({ routes: { 'app.test': s.path }, fallback }))
-    for (const spoken of ['legacy', 'controller'] as const) {
-      const options = { path: '/', method: 'GET' } as const
-      const there = await transcribe(agent, { ...options, origin: tcp }, spoken)
-      const here = await transcribe(agent, { ...options, origin: ORIGIN }, spoken)
-      assert.deepEqual(there, here, `${spoken} to ${wanted}`)
-      const failed = await transcribe(agent, { ...options, origin: 'http://127.0.0.1:1' }, spoken)
-      assert.match(failed.events.at(-1)!, /ECONNREFUSED/)
-    }
-    // A handler that pauses, and one that aborts.
-    for (const spoken of ['legacy', 'controller'] as const) {
-      assert.equal(await pauseAndAbort(agent, tcp, spoken), 'paused, resumed, aborted: enough')
-    }
-  }
-})
-
-/** Pauses at the head, resumes a turn later, and aborts at the first data. */
-function pauseAndAbort(agent: Dispatcher, origin: string, dialect: Dialect): Promise<string> {
-  return new Promise((resolve) => {
-    const told: string[] = []
-    const resumeLater = (resume: () => void) => {
-      told.push('paused')
-      setImmediate(() => {
-        told.push('resumed')
-        resume()
-      })
-    }
-    const failed = (error: Error) => {
-      told.push(`aborted: ${error.message}`)
-      resolve(told.join(', '))
-    }
-    let abort: (reason: Error) => void = () => undefined
-    const handler =
-      dialect === 'legacy'
-        ? {
-            onConnect: (given: typeof abort) => {
-              abort = given
-            },
-            onHeaders(_status: number, _headers: unknown, resume: () => void) {
-              resumeLater(resume)
-              return false
-            },
-            onData: () => abort(new Error('enough')),
-            onComplete() {},
-            onError: failed
-          }
-        : {
-            onRequestStart() {},
-            onResponseStart(controller: { pause(): void; resume(): void }) {
-              controller.pause()
-              resumeLater(() => controller.resume())
-            },
-            onResponseData: (controller: { abort: typeof abort }) =>
-              controller.abort(new Error('enough')),
-            onResponseEnd() {},
-            onResponseError: (_controller: unknown, error: Error) => failed(error)
-          }
-    agent.dispatch({ origin, path: '/', method: 'GET' }, handler as never)
-  })
-}
 
 test('as an interceptor it takes its routes and leaves the rest', async (t) => {
   const { s, own, tcp } = await setUp(t)

@@ -6,12 +6,13 @@ import { Progress } from '../demo/progress.ts'
 import { Workspace } from '../demo/workspace.ts'
 import { availableChains, missingPrograms, programFile, startChain } from './chains.ts'
 import { formatRegressions, type Results, readResults, regressions } from './history.ts'
-import { judge, type Verdict } from './judge.ts'
+import { judge } from './judge.ts'
 import { machineFacts } from './machine.ts'
 import { Bench, type Measurement } from './measure.ts'
 import { cellTitle, chainsOf, type Extent, type Plan, planOf } from './plan.ts'
 import { drawPlots } from './plots.ts'
 import { describePlan, formatResults, formatVerdicts, summarize } from './report.ts'
+import type { Verdict } from './verdict.ts'
 
 const HELP = `npm run load-test [-- --quick | --full] [-- --only TEXT] [-- --rounds N]
 

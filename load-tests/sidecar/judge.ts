@@ -1,7 +1,7 @@
-/** What is aimed at, and whether it was met. */
+/** What is aimed at, for every cell, and whether it was met. */
 import type { Method } from '../demo/cells.ts'
 import { median } from '../transport/statistics.ts'
-import { type Measurement, type Spread, spread, spreadOf } from './measure.ts'
+import { type Measurement, spread, spreadOf } from './measure.ts'
 import {
   type Chain,
   cellTitle,
@@ -12,26 +12,11 @@ import {
   SMALL_BYTES,
   USUAL_KIND
 } from './plan.ts'
-
-export interface Verdict {
-  readonly rule: string
-  readonly cell: string
-  /** Undefined: not measured, in this plan or on this machine. */
-  readonly value: Spread | undefined
-  /** What is aimed at, and the least that is acceptable. */
-  readonly goal: number
-  readonly atLeast: number
-  /** Larger is better. */
-  readonly more: boolean
-  readonly verdict: 'goal' | 'at least' | 'MISSED' | 'not measured'
-  readonly note: string
-}
+import { ratios, type Value, type Verdict, verdict } from './verdict.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 const CONNECTIONS = 16
-
-type Value = 'cpu' | 'perSecond' | 'p50Ms' | 'p99Ms'
 
 interface Selection {
   readonly method: Method
@@ -308,24 +293,6 @@ function judgeMemory(
       'bodies under way + 32'
     )
   ]
-}
-
-/** Of the rounds that followed each other. */
-function ratios(own?: Measurement, other?: Measurement, value: Value = 'cpu'): Spread | undefined {
-  if (own === undefined || other === undefined) return undefined
-  return spread(own.rounds.map((round, i) => round[value] / other.rounds[i]![value]))
-}
-
-function verdict(
-  rule: Pick<Verdict, 'rule' | 'cell' | 'goal' | 'atLeast' | 'more'>,
-  value: Spread | undefined,
-  note: string
-): Verdict {
-  const { goal, atLeast, more } = rule
-  const meets = (limit: number): boolean =>
-    value !== undefined && (more ? value.median >= limit : value.median <= limit)
-  const reached = meets(goal) ? 'goal' : meets(atLeast) ? 'at least' : 'MISSED'
-  return { ...rule, value, note, verdict: value === undefined ? 'not measured' : reached }
 }
 
 function noteOf(other: Measurement | undefined): string {

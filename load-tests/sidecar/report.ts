@@ -1,8 +1,8 @@
 /** The results as Markdown, which a terminal shows as well. */
 
-import type { Verdict } from './judge.ts'
 import { type Measurement, spreadOf } from './measure.ts'
 import { cellTitle, contenderTitle, type Plan } from './plan.ts'
+import type { Verdict } from './verdict.ts'
 
 type Column = readonly [title: string, cell: (measurement: Measurement) => string]
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { listen } from '../../adapter/shmipc/index.ts'
 import { eventually } from '../../adapter/test/support/eventually.ts'
-import { atEnd, Bytes, dial, ok, startSimpleProxy, temporaryDirectory } from './harness.ts'
+import { Bytes } from './bytes.ts'
+import { atEnd, dial, ok, startSimpleProxy, temporaryDirectory } from './harness.ts'
 
 const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'
 

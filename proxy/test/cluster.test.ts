@@ -4,9 +4,9 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { OutlierConfig } from '../config/types.ts'
 import { Ejection } from '../upstream/ejection.ts'
+import type { Bytes } from './bytes.ts'
 import {
   answering,
-  type Bytes,
   dial,
   ok,
   quiet,

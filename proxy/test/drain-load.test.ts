@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { unlinkSync, writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
-import { atEnd, type Bytes, dial, roundTrip, temporaryDirectory } from './harness.ts'
+import type { Bytes } from './bytes.ts'
+import { atEnd, dial, roundTrip, temporaryDirectory } from './harness.ts'
 import { addressOf, type Child, startApp, startCli } from './processes.ts'
 
 const CLIENTS = 16

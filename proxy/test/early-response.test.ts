@@ -1,16 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import {
-  atEnd,
-  type Bytes,
-  dial,
-  type Harness,
-  ok,
-  quiet,
-  startOrigin,
-  startSimpleProxy
-} from './harness.ts'
+import type { Bytes } from './bytes.ts'
+import { atEnd, dial, type Harness, ok, quiet, startOrigin, startSimpleProxy } from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FailureReason } from '../counters.ts'
-import { answering, type Bytes, dial, ok, quiet, startOrigin, startSimpleProxy } from './harness.ts'
+import type { Bytes } from './bytes.ts'
+import { answering, dial, ok, quiet, startOrigin, startSimpleProxy } from './harness.ts'
 import { startBlackHole } from './processes.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'

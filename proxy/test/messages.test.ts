@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  answering,
-  type Bytes,
-  dial,
-  ok,
-  roundTrip,
-  startOrigin,
-  startSimpleProxy
-} from './harness.ts'
+import type { Bytes } from './bytes.ts'
+import { answering, dial, ok, roundTrip, startOrigin, startSimpleProxy } from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 

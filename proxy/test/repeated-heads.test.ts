@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { answering, type Bytes, dial, startOrigin, startSimpleProxy } from './harness.ts'
+import type { Bytes } from './bytes.ts'
+import { answering, dial, startOrigin, startSimpleProxy } from './harness.ts'
 
 const FIELDS = 'Host: app.test\r\nAccept: text/plain\r\nConnection: keep-alive\r\n\r\n'
 

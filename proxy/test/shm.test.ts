@@ -4,10 +4,10 @@ import { request as httpRequest } from 'node:http'
 import { test } from 'node:test'
 import { Link, listen } from '../../adapter/shmipc/index.ts'
 import { eventually } from '../../adapter/test/support/eventually.ts'
+import { Bytes } from './bytes.ts'
 import {
   answering,
   atEnd,
-  Bytes,
   dial,
   ok,
   quiet,

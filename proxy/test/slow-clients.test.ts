@@ -1,14 +1,8 @@
 /** Clients that are slow, and upstreams whose slowness is not theirs. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  type Bytes,
-  dial,
-  ok,
-  startOrigin,
-  startSimpleProxy,
-  temporaryDirectory
-} from './harness.ts'
+import type { Bytes } from './bytes.ts'
+import { dial, ok, startOrigin, startSimpleProxy, temporaryDirectory } from './harness.ts'
 import { startApp } from './processes.ts'
 
 const BODY = 'x'.repeat(8 * 1024 * 1024)
