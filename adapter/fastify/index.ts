@@ -106,12 +106,12 @@ const register: FastifyPluginAsync<ShmPluginOptions> = async (app, options) => {
   })
   app.decorateRequest('shm', {
     getter(this: FastifyRequest) {
-      return new ReplyMemory(this.raw.socket)
+      return new ReplyMemory(this)
     }
   })
   app.decorateReply('shm', {
     getter(this: FastifyReply) {
-      return new ReplyMemory(this.raw.socket)
+      return new ReplyMemory(this.request)
     }
   })
 

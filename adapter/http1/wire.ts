@@ -30,6 +30,8 @@ export interface Wire {
     encoding: BufferEncoding,
     after: string
   ): boolean
+  /** `body` will never be written here: memory that was allocated for it is not needed any more. */
+  discard?(body: Buffer): void
   /** Bytes taken and not yet in shared memory or with the kernel. */
   readonly writableLength: number
   /** Half-close, after all that was written. */

@@ -1,6 +1,6 @@
 import { ConnectionResetError } from '../errors.ts'
 import { ChannelWriter } from './channel-writer.ts'
-import type { HeldSlice } from './held-slice.ts'
+import { HeldSlice } from './held-slice.ts'
 import { Inbox } from './inbox.ts'
 import type { Lease } from './lease.ts'
 import { ReceiveWindow } from './receive-window.ts'
@@ -135,6 +135,11 @@ export class Channel {
   /** Sends the first `bytes` of a held slice, after all that was written: no byte is copied. */
   writeHeld(held: HeldSlice, bytes: number): boolean {
     return this.#writer.writeHeld(held, bytes)
+  }
+
+  /** `body` will never be written: if it came from `alloc`, it is over. */
+  discard(body: Buffer): void {
+    HeldSlice.of(body)?.release()
   }
 
   /** Half-close, after all that was written. Towards plain shmipc, which has none, it waits. */

@@ -25,8 +25,16 @@ export class Outgoing {
     encoding: BufferEncoding,
     after: string
   ): boolean {
-    if (this.#wire === undefined || this.#closed) return false
+    if (this.#wire === undefined || this.#closed) {
+      this.discard(body)
+      return false
+    }
     return this.#wire.write(before, body, encoding, after)
+  }
+
+  /** `body`, given to be sent, will not be. */
+  discard(body: Buffer | string | undefined): void {
+    if (typeof body === 'object') this.#wire?.discard?.(body)
   }
 
   /** Calls back when all that was written has left, or with an error when it never will. */

@@ -35,6 +35,7 @@ interface Piece {
 export class WireResponse extends ServerResponse<WireRequest> {
   /** Undefined once the response is over. */
   #host: ResponseHost | undefined
+  readonly #output: Outgoing
   #needDrain = false
   /**
    * Head and first chunk of a response that goes on. They leave at the end of the turn, as in
@@ -48,6 +49,7 @@ export class WireResponse extends ServerResponse<WireRequest> {
     super(request)
     keepMethods(this)
     this.#host = host
+    this.#output = host.output
     internals(this).socket = host.stream
   }
 
@@ -58,13 +60,11 @@ export class WireResponse extends ServerResponse<WireRequest> {
     const body = bodyOf(chunk)
     // Errors, and bodies that may not be: what node:http makes of them.
     if (host === undefined || body === undefined || this.finished || this.destroyed) {
-      return super.write(chunk, encoding as BufferEncoding, callback as Callback)
+      return this.#writeUnsent(chunk, encoding, callback)
     }
     const message = internals(this)
     if (!message._header) message._implicitHeader()
-    if (!message._hasBody) {
-      return super.write(chunk, encoding as BufferEncoding, callback as Callback)
-    }
+    if (!message._hasBody) return this.#writeUnsent(chunk, encoding, callback)
     if (this.strictContentLength) this.#countStrictly(lengthOf(body, encoding), false)
     this.#flushFirst()
     const head = this.#unsentHeader()
@@ -91,7 +91,9 @@ export class WireResponse extends ServerResponse<WireRequest> {
     const message = internals(this)
     const body = chunk ? bodyOf(chunk) : ''
     if (host === undefined || body === undefined || this.finished || this.destroyed) {
-      return super.end(chunk, encoding as BufferEncoding, callback)
+      super.end(chunk, encoding as BufferEncoding, callback)
+      this.#output.discard(body)
+      return this
     }
     if (!message._header) {
       message._contentLength = lengthOf(body, encoding)
@@ -115,6 +117,7 @@ export class WireResponse extends ServerResponse<WireRequest> {
     }
     this.finished = true
     host.output.write(before, hasBody ? body : undefined, encoding ?? 'utf8', after)
+    if (!hasBody) host.output.discard(body)
     message._finish()
     host.onResponseEnd(this)
     return this
@@ -193,13 +196,28 @@ export class WireResponse extends ServerResponse<WireRequest> {
     return room
   }
 
+  /** What node:http makes of a chunk that does not leave. */
+  #writeUnsent(
+    chunk: unknown,
+    encoding: BufferEncoding | undefined,
+    callback: Callback | undefined
+  ): boolean {
+    const room = super.write(chunk, encoding as BufferEncoding, callback as Callback)
+    this.#output.discard(bodyOf(chunk))
+    return room
+  }
+
   #flushFirst(): void {
     const first = this.#first
     if (first === undefined) return
     this.#first = undefined
     const host = this.#host
-    if (host === undefined || host.stream.destroyed) first.callback?.(abortedError())
-    else this.#sendPiece(host, first)
+    if (host !== undefined && !host.stream.destroyed) {
+      this.#sendPiece(host, first)
+      return
+    }
+    this.#output.discard(first.body)
+    first.callback?.(abortedError())
   }
 
   /** @internal The turn in which the first chunk was written is over. */
