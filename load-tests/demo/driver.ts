@@ -12,6 +12,7 @@ export interface Load {
   readonly method: 'GET' | 'POST' | 'PUT'
   readonly bytes: number
   readonly connections: number
+  /** At least: it goes on until one request has been answered, or given up. */
   readonly durationMs: number
   /** Before `/BYTES/VARIANT` of each path; none when left out. */
   readonly prefix?: string
@@ -90,6 +91,9 @@ async function drive(load: Load): Promise<LoadResult> {
   let started = 0
   const progress = setInterval(() => process.send?.({ completed: tally.completed }), 250)
   const startedAt = performance.now()
+  const end = setInterval(() => {
+    if (performance.now() - startedAt >= durationMs && tally.completed > 0) running?.stop()
+  }, SAMPLE_MS)
   const setupClient = (client: Client) => {
     const variant = started++ % variants
     const path = prefix + bodyPath(bytes, variant)
@@ -102,7 +106,7 @@ async function drive(load: Load): Promise<LoadResult> {
     check(client, method === 'GET' ? body : UPLOAD_ANSWER, compare === 'bytes', tally)
   }
   const result = await new Promise<Result>((resolve, reject) => {
-    const duration = durationMs / 1000
+    const duration = durationMs / 1000 + TIMEOUT_S
     running = autocannon(
       {
         url: origin,
@@ -118,6 +122,7 @@ async function drive(load: Load): Promise<LoadResult> {
   })
   running = undefined
   clearInterval(progress)
+  clearInterval(end)
   return {
     completed: tally.completed,
     elapsedMs: performance.now() - startedAt,
