@@ -144,7 +144,8 @@ test('a server that is killed is passed over, and its successor is found', async
 test('without a server the error says so, and failOpen goes past all of them', async (t) => {
   const { s, agent, directory, start } = await setUp(t)
   endFirst(s, agent)
-  const message = `cannot reach the proxy: there is no socket in ${directory}`
+  const what = `there is no socket in ${directory}`
+  const message = `cannot reach the proxy: ${what}; is it running, and is this its path?`
   for (let i = 0; i < 2; i++) {
     await assert.rejects(pidOf(agent), { code: 'UND_ERR_SOCKET', message })
   }

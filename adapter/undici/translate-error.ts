@@ -16,7 +16,8 @@ import { UnreachableError } from '../shmipc/index.ts'
 export function translateError(error: Error): Error {
   if (error instanceof HttpParseError) return ofResponse(error)
   if (error instanceof UnreachableError) {
-    return caused(new errors.SocketError(`cannot reach the proxy: ${error.message}`), error)
+    const message = `cannot reach the proxy: ${error.message}; is it running, and is this its path?`
+    return caused(new errors.SocketError(message), error)
   }
   if (
     error instanceof ConnectionLostError ||

@@ -86,6 +86,6 @@ test('when one listener cannot be bound, none is', async (t) => {
   const taken = proxy.addresses[0]?.address as string
   await assert.rejects(startSimpleProxy(t, [origin.address], { proxy: { admin: taken } }), {
     code: 'SHM_ERR_ADDRESS_IN_USE',
-    message: /^admin: listen EADDRINUSE: .*127\.0\.0\.1:\d+$/
+    message: /^admin: listen EADDRINUSE: .*127\.0\.0\.1:\d+; stop what listens there/
   })
 })
