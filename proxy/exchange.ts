@@ -88,7 +88,8 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
   /** Request bytes read now could be passed on, or thrown away, at once. */
   get takesBody(): boolean {
     if (this.reply.done) return true
-    return this.#connection !== undefined && !this.#connection.out.blocked
+    if (this.#connection === undefined || this.upload.waits) return false
+    return !this.#connection.out.blocked
   }
 
   /** Sends the request to an endpoint, or answers it; {@link flush} sends what is written. */

@@ -24,6 +24,8 @@ export class Upload {
   readonly #head: RequestHead
   readonly #body: RequestBody
   #direct: DirectBody | undefined
+  /** It has waited in vain for a slice and does so only once. */
+  #impatient = false
   #discarded = 0
   /** As performance.now() counts. */
   #discardUntil = 0
@@ -38,6 +40,11 @@ export class Upload {
   /** The whole request has come from the client. */
   get complete(): boolean {
     return this.#body.complete
+  }
+
+  /** The client must not be read: there is no memory for what it sends, for some ms. */
+  get waits(): boolean {
+    return this.#direct?.waits === true
   }
 
   /** Everything that came so far can be sent again. */
@@ -68,8 +75,12 @@ export class Upload {
    */
   add(chunk: Buffer, to: UpstreamConnection | undefined): void {
     this.received += chunk.length
-    if (to !== undefined && this.#goesDirect(chunk, to)) return
-    this.#body.add(chunk, to?.out)
+    if (to === undefined) {
+      this.#body.add(chunk, undefined)
+      return
+    }
+    const rest = this.#direct?.resumes === true ? this.#direct.resume(chunk) : chunk
+    if (rest.length > 0 && !this.#goesDirect(rest, to)) this.#body.add(rest, to.out)
   }
 
   /** So much of the body went from the client's socket straight to the upstream. */
@@ -120,7 +131,8 @@ export class Upload {
     if (!(to instanceof ChannelWire) || !(downstream.wire instanceof SocketWire)) return false
     if (this.#body.keeps || !downstream.wire.mayReadInto) return false
     connection.out.flush()
-    this.#direct = DirectBody.begin(downstream, downstream.wire, to, chunk)
+    this.#impatient ||= this.#direct?.gaveUp === true
+    this.#direct = DirectBody.begin(downstream, downstream.wire, to, chunk, !this.#impatient)
     if (this.#direct === undefined) return false
     this.#body.passed()
     return true

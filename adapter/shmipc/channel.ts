@@ -129,7 +129,12 @@ export class Channel {
 
   /** A slice for `bytes` in one piece, to be filled and given to `writeHeld`. See `session.hold`. */
   hold(bytes: number): HeldSlice | undefined {
-    return this.session.hold(bytes)
+    return this.session.slices.hold(bytes)
+  }
+
+  /** The same when it can be had, which takes a moment. See `SliceQueue.wait`. */
+  holdSoon(bytes: number, given: (held: HeldSlice | undefined) => void): () => void {
+    return this.session.slices.wait(bytes, given)
   }
 
   /** Sends the first `bytes` of a held slice, after all that was written: no byte is copied. */

@@ -22,6 +22,7 @@ import {
   type SessionStatistics,
   statisticsOf
 } from './session-statistics.ts'
+import { SliceQueue } from './slice-queue.ts'
 import { SliceWaiters } from './slice-waiters.ts'
 import { Status } from './status.ts'
 import { ShmStream } from './stream.ts'
@@ -67,6 +68,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   /** @internal Why it was over before it began. */
   readonly failure: ShmError | undefined
   /** @internal */ readonly waiters: SliceWaiters
+  /** @internal */ readonly slices: SliceQueue = new SliceQueue(this)
   /** @internal */ readonly borrowed: BorrowedSlices
   /** @internal */ readonly leaks: LeakWatch
   /** @internal */ readonly lent: LentBodies = new LentBodies(this)

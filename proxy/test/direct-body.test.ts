@@ -1,8 +1,9 @@
 /** Uploads that are read straight into the app's shared memory: nothing of it may be noticed. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
 import { test } from 'node:test'
-import { listen } from '../../adapter/shmipc/index.ts'
+import { listen, type ShmStream } from '../../adapter/shmipc/index.ts'
 import { atEnd, dial, quiet, startSimpleProxy, temporaryDirectory } from './harness.ts'
 import { startApp } from './processes.ts'
 
@@ -120,5 +121,69 @@ test('an answer before the end of the body ends the reading, not the connection 
 
   assert.match(await client.head(), /^HTTP\/1\.1 413 /)
   const session = () => proxy.statistics().clusters[0]?.endpoints[0]?.link?.session
+  await quiet(() => session()?.slicesInUse === 0)
+})
+
+test('more uploads than there are slices: each waits for its turn, and none loses a byte', async (t) => {
+  const path = `${temporaryDirectory(t)}/few.sock`
+  const listener = await listen({ path })
+  const server = createServer((request, response) => {
+    request.toArray().then(
+      (chunks) => response.end(digest(Buffer.concat(chunks as Buffer[]))),
+      (error) => response.destroy(error)
+    )
+  })
+  atEnd(t, async () => {
+    await listener.close()
+    for (const session of listener.sessions) session.destroy()
+  })
+  const uploads = 20
+  const waiting: ShmStream[] = []
+  listener.on('stream', (stream) => {
+    waiting.push(stream)
+    if (waiting.length < uploads) return
+    // Nobody reads before: what there is, is used up, and some wait for it in vain.
+    for (const each of waiting.splice(0)) server.emit('connection', each)
+  })
+  const endpoints = [{ address: `shm://${path}`, memory: '8MiB' }]
+  const { port, proxy } = await startSimpleProxy(t, [], { cluster: { endpoints } })
+  const session = () => proxy.statistics().clusters[0]?.endpoints[0]?.link?.session
+  const clients = await Promise.all(Array.from({ length: uploads }, () => dial(t, port)))
+  for (const bytes of [MIB + 1, 300_000, MIB + 2]) {
+    const bodies = clients.map(() => randomBytes(bytes))
+    clients.forEach(({ stream }, i) => {
+      stream.write(Buffer.concat([Buffer.from(head(bytes)), bodies[i] as Buffer]))
+    })
+    const answers = await Promise.all(clients.map(answer))
+
+    assert.deepEqual(answers, bodies.map(digest))
+    await quiet(() => session()?.slicesInUse === 0)
+  }
+})
+
+test('uploads that are given up while they wait for a slice leave nothing behind', async (t) => {
+  const path = `${temporaryDirectory(t)}/none.sock`
+  const listener = await listen({ path })
+  const streams: ShmStream[] = []
+  atEnd(t, async () => {
+    await listener.close()
+    for (const session of listener.sessions) session.destroy()
+  })
+  listener.on('stream', (stream) => {
+    // Nobody reads it, nor hears that it was reset.
+    streams.push(stream.on('error', () => undefined))
+  })
+  const endpoints = [{ address: `shm://${path}`, memory: '8MiB' }]
+  const { port, proxy } = await startSimpleProxy(t, [], { cluster: { endpoints } })
+  const session = () => proxy.statistics().clusters[0]?.endpoints[0]?.link?.session
+  const clients = await Promise.all(Array.from({ length: 12 }, () => dial(t, port)))
+  for (const { stream } of clients) {
+    stream.write(Buffer.concat([Buffer.from(head(2 * MIB)), randomBytes(MIB)]))
+  }
+  await quiet(() => streams.length === clients.length)
+  for (const { stream } of clients) stream.destroy()
+  await quiet(() => proxy.statistics().requests.active === 0)
+  for (const stream of streams) stream.destroy()
+
   await quiet(() => session()?.slicesInUse === 0)
 })

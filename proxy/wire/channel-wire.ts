@@ -57,6 +57,16 @@ export class ChannelWire implements Wire {
     return this.#channel.hold(bytes)
   }
 
+  /**
+   * The same as soon as there is one.
+   *
+   * @param given is called later, once, unless the session ends: with `undefined` when none comes back
+   * @returns makes it forget who waits
+   */
+  holdSoon(bytes: number, given: (held: HeldSlice | undefined) => void): () => void {
+    return this.#channel.holdSoon(bytes, given)
+  }
+
   /** Sends the first `bytes` of it, behind what was written, without a copy. */
   writeHeld(held: HeldSlice, bytes: number): void {
     this.#channel.writeHeld(held, bytes)

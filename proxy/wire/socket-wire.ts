@@ -185,6 +185,11 @@ export class SocketWire implements Wire {
     this.#target = target
   }
 
+  /** What is read goes there, as long as it has room. */
+  readsInto(target: ReadTarget): boolean {
+    return this.#target === target
+  }
+
   /** From here on nothing is written to the target's room. */
   endReadInto(): void {
     this.#target = undefined
