@@ -11,9 +11,10 @@ const MAX_MESSAGE_BYTES = 1028 * 1024
 const MAX_OVERSHOOT_BYTES = 256 * 1024
 /** More than this waiting: the writer should wait, too. As `net.Socket`'s high-water mark. */
 const HIGH_WATER_BYTES = 64 * 1024
-/** How long a message waits for slices before it goes by the socket, in ms. */
-const FALLBACK_AFTER_MS = 10
-/** The same towards plain shmipc: after one such message shmipc-go opens no stream for 30 s. */
+/**
+ * How long a message waits for slices before it goes by the socket to plain shmipc, in ms: after one
+ * such message shmipc-go opens no stream for 30 s.
+ */
 const LAST_RESORT_MS = 1000
 
 interface Waiting {
@@ -229,6 +230,7 @@ export class ChannelWriter {
         if (this.#mayWait()) return false
         continue
       }
+      if (this.#waitingSince !== 0) this.#session.waiters.served()
       this.#waitingSince = 0
       this.#sent(taken)
       this.length -= taken
@@ -256,17 +258,16 @@ export class ChannelWriter {
 
   /** No slice or no room: soon again, by the socket when it takes too long. */
   #mayWait(): boolean {
-    const now = performance.now()
-    if (this.#waitingSince === 0) this.#waitingSince = now
-    const patience = this.#session.peer === 'shmesh' ? FALLBACK_AFTER_MS : LAST_RESORT_MS
-    if (now - this.#waitingSince >= patience) {
-      this.#waitingSince = 0
-      this.#fallback = true
-      this.#session.outbox.fallbacks.turned(this.#session.native)
-      return false
+    const { waiters, peer } = this.#session
+    if (this.#waitingSince === 0) this.#waitingSince = performance.now()
+    if (waiters.mayWait(this.#waitingSince, peer === 'shmesh' ? undefined : LAST_RESORT_MS)) {
+      waiters.wait(this.#continue)
+      return true
     }
-    this.#session.waiters.wait(this.#continue)
-    return true
+    this.#waitingSince = 0
+    this.#fallback = true
+    this.#session.outbox.fallbacks.turned(this.#session.native)
+    return false
   }
 
   #sendBySocket(bytes: number): void {

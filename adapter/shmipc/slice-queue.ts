@@ -1,11 +1,6 @@
 import type { HeldSlice } from './held-slice.ts'
 import type { ShmSession } from './session.ts'
 
-/** Where no slice has come back for so long, others hold them: nobody waits for that. In ms. */
-const STANDSTILL_MS = 30
-/** Nobody waits longer, in ms. */
-const MAX_WAIT_MS = 250
-
 interface Waiting {
   readonly bytes: number
   readonly since: number
@@ -19,7 +14,6 @@ interface Waiting {
 export class SliceQueue {
   readonly #session: ShmSession
   readonly #waiting = new Set<Waiting>()
-  #lastGivenAt = 0
 
   constructor(session: ShmSession) {
     this.#session = session
@@ -45,17 +39,15 @@ export class SliceQueue {
 
   /** @returns true when nobody waits any more */
   readonly #attempt = (): boolean => {
-    const now = performance.now()
+    const { waiters } = this.#session
     let refused = Number.POSITIVE_INFINITY
     for (const waiting of this.#waiting) {
       const { bytes, since, given } = waiting
       const held = bytes < refused ? this.#session.hold(bytes) : undefined
-      if (held !== undefined) this.#lastGivenAt = now
+      if (held !== undefined) waiters.served()
       else {
         refused = Math.min(refused, bytes)
-        const waited = now - since
-        const moves = now - this.#lastGivenAt < STANDSTILL_MS
-        if (waited < STANDSTILL_MS || (moves && waited < MAX_WAIT_MS)) continue
+        if (waiters.mayWait(since)) continue
       }
       this.#waiting.delete(waiting)
       given(held)

@@ -1,5 +1,11 @@
 /** How often waiting writers look for slices the peer returned without saying so, in ms. */
 const RETRY_MS = 1
+/** After so many in a row that found none the others would find none either. */
+const MAX_REFUSALS = 8
+/** Where no slice has come back for so long, others hold them: nobody waits for that. In ms. */
+const STANDSTILL_MS = 20
+/** Nobody waits longer for slices that do come back, in ms. */
+const MAX_WAIT_MS = 250
 
 /**
  * Writers that found no free slice or no room in the ring. The peer returns slices silently, so
@@ -9,6 +15,7 @@ const RETRY_MS = 1
 export class SliceWaiters {
   readonly #waiting = new Set<() => boolean>()
   #timer: NodeJS.Timeout | undefined
+  #servedAt = 0
 
   /** `attempt` is called until it returns true: it needs no more. In order of arrival. */
   wait(attempt: () => boolean): void {
@@ -23,14 +30,37 @@ export class SliceWaiters {
   retry(): void {
     if (this.#waiting.size === 0) return
     try {
+      let refusals = 0
       for (const attempt of [...this.#waiting]) {
         // Not one that an earlier one made forget.
-        if (this.#waiting.delete(attempt) && !attempt()) this.wait(attempt)
+        if (!this.#waiting.has(attempt)) continue
+        if (attempt()) {
+          this.#waiting.delete(attempt)
+          refusals = 0
+        } else if (++refusals === MAX_REFUSALS) break
       }
     } finally {
       // A callback of a write threw: the others still wait.
       if (this.#waiting.size > 0) this.#arm()
     }
+  }
+
+  /** Somebody who waited has been given a slice. */
+  served(): void {
+    this.#servedAt = performance.now()
+  }
+
+  /**
+   * Whether it is worth to wait on: briefly, or for as long as slices come back and it is soon the
+   * turn of who waits.
+   *
+   * @param since as performance.now() counts
+   * @param standstillMs how long is briefly
+   */
+  mayWait(since: number, standstillMs: number = STANDSTILL_MS): boolean {
+    const now = performance.now()
+    if (now - since < standstillMs) return true
+    return now - this.#servedAt < standstillMs && now - since < MAX_WAIT_MS
   }
 
   clear(): void {
