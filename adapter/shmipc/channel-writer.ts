@@ -259,8 +259,10 @@ export class ChannelWriter {
   /** No slice or no room: soon again, by the socket when it takes too long. */
   #mayWait(): boolean {
     const { waiters, peer } = this.#session
-    if (this.#waitingSince === 0) this.#waitingSince = performance.now()
-    if (waiters.mayWait(this.#waitingSince, peer === 'shmesh' ? undefined : LAST_RESORT_MS)) {
+    const now = performance.now()
+    if (this.#waitingSince === 0) this.#waitingSince = now
+    const since = this.#waitingSince
+    if (peer === 'shmesh' ? waiters.mayWait(since) : now - since < LAST_RESORT_MS) {
       waiters.wait(this.#continue)
       return true
     }

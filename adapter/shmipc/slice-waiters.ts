@@ -2,8 +2,10 @@
 const RETRY_MS = 1
 /** After so many in a row that found none the others would find none either. */
 const MAX_REFUSALS = 8
-/** Where no slice has come back for so long, others hold them: nobody waits for that. In ms. */
-const STANDSTILL_MS = 20
+/** Where none has come back for so long, others hold them; a turn with 256 bodies takes half, ms. */
+const STANDSTILL_MS = 50
+/** From then on nobody waits for longer than this, until one does come back; ms. */
+const BRIEFLY_MS = 10
 /** Nobody waits longer for slices that do come back, in ms. */
 const MAX_WAIT_MS = 250
 
@@ -16,6 +18,8 @@ export class SliceWaiters {
   readonly #waiting = new Set<() => boolean>()
   #timer: NodeJS.Timeout | undefined
   #servedAt = 0
+  /** Somebody has waited in vain since. */
+  #stuck = false
 
   /** `attempt` is called until it returns true: it needs no more. In order of arrival. */
   wait(attempt: () => boolean): void {
@@ -48,19 +52,22 @@ export class SliceWaiters {
   /** Somebody who waited has been given a slice. */
   served(): void {
     this.#servedAt = performance.now()
+    this.#stuck = false
   }
 
   /**
-   * Whether it is worth to wait on: briefly, or for as long as slices come back and it is soon the
-   * turn of who waits.
+   * Whether it is worth to wait on: briefly, or for as long as slices come back, so that it is soon
+   * the turn of who waits.
    *
    * @param since as performance.now() counts
-   * @param standstillMs how long is briefly
    */
-  mayWait(since: number, standstillMs: number = STANDSTILL_MS): boolean {
+  mayWait(since: number): boolean {
     const now = performance.now()
-    if (now - since < standstillMs) return true
-    return now - this.#servedAt < standstillMs && now - since < MAX_WAIT_MS
+    const waited = now - since
+    if (waited < (this.#stuck ? BRIEFLY_MS : STANDSTILL_MS)) return true
+    if (waited < MAX_WAIT_MS && now - this.#servedAt < STANDSTILL_MS) return true
+    this.#stuck = true
+    return false
   }
 
   clear(): void {
