@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import type { Headers } from '../message.ts'
 
 /** Of `IncomingMessage`, as node:http's own parser uses it. */
@@ -24,6 +24,17 @@ export function internals(request: IncomingMessage): Internals {
 
 export function state(request: IncomingMessage): ReadableState {
   return (request as unknown as { _readableState: ReadableState })._readableState
+}
+
+/** Of Node 24 on. */
+const DETACH_SIGNAL = Object.getOwnPropertySymbols(IncomingMessage.prototype).find(
+  ({ description }) => description === 'kDetachAbortSignal'
+)
+
+/** The response has left: the end of the connection does not abort `request.signal` any more. */
+export function detachSignal(request: IncomingMessage): void {
+  if (DETACH_SIGNAL === undefined) return
+  ;(request as unknown as Record<symbol, () => void>)[DETACH_SIGNAL]?.()
 }
 
 /** Read, closed, and seen by nobody: what `resume()` and `destroy()` come to, at a tenth of it. */

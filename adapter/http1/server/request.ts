@@ -6,7 +6,7 @@ import { pushText, withSafeText } from '../../shared-text.ts'
 import type { Headers, RequestHead } from '../message.ts'
 import type { Lease } from '../wire.ts'
 import type { HeaderCombiner } from './combined-headers.ts'
-import { internals, markClosed, state } from './request-internals.ts'
+import { detachSignal, internals, markClosed, state } from './request-internals.ts'
 import { joinsDuplicates } from './server-options.ts'
 import { isCollected } from './trusted-collectors.ts'
 import { WholeBody } from './whole-body.ts'
@@ -137,6 +137,7 @@ export class WireRequest extends IncomingMessage {
 
   /** @internal The response is done. Drops what nobody reads; who does read goes on. */
   release(): void {
+    detachSignal(this)
     if (this.destroyed) return
     if (this.readableEnded) {
       this.#finish()
@@ -244,8 +245,9 @@ export class WireRequest extends IncomingMessage {
       const { socket } = this as { socket: Socket | null }
       if (socket !== null && !socket.destroyed) socket.destroy(error ?? undefined)
     }
-    // Without a listener nobody meant to be told.
-    done(this.listenerCount('error') === 0 ? null : error)
+    // Without a listener nobody meant to be told. Asked when the response, which is about to close,
+    // has told its own listeners: they may be the same.
+    process.nextTick(() => done(this.listenerCount('error') === 0 ? null : error))
   }
 
   override setTimeout(ms: number, callback?: () => void): this {

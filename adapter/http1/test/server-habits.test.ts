@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { ServerScene, settled } from './server-scene.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n'
 
 /** What both codecs answer to `bytes`, and which errors they tell `clientError` of. */
 async function both(
@@ -140,3 +141,48 @@ test('who half-closes behind its requests hears what needs no more than ticks', 
   assert.deepEqual(aborted, ['/waits'])
   assert.ok(stream.destroyed)
 })
+
+for (const codec of ['own', 'node'] as const) {
+  test(`who listens until the response closes need not hear of the client: ${codec}`, async (t) => {
+    const scene = new ServerScene(t, codec)
+    const errors: Error[] = []
+    scene.server.on('request', (request, response) => {
+      const listen = (error: Error) => errors.push(error)
+      request.on('error', listen)
+      response.on('close', () => request.off('error', listen))
+    })
+    const stream = scene.connect()
+    stream.deliver(POST)
+    await settled()
+    stream.reset()
+    // An error that nobody listens to would fail the test.
+    await settled()
+    assert.deepEqual(errors, [])
+  })
+
+  const skip = 'signal' in IncomingMessage.prototype ? false : 'Node 24 has it'
+  test(`request.signal aborts until the response has left: ${codec}`, { skip }, async (t) => {
+    const scene = new ServerScene(t, codec)
+    const signals: AbortSignal[] = []
+    scene.server.on('request', (request, response) => {
+      signals.push((request as IncomingMessage & { signal: AbortSignal }).signal)
+      if (signals.length < 20) response.end()
+    })
+    const stream = scene.connect()
+    const listeners = () => stream.listenerCount('close')
+    stream.deliver(GET)
+    await settled()
+    const before = listeners()
+    for (let i = 1; i < 19; i++) stream.deliver(GET)
+    await settled()
+    assert.equal(listeners(), before)
+    stream.deliver(GET)
+    await settled()
+    stream.reset()
+    await settled()
+    assert.deepEqual(
+      signals.map(({ aborted }) => aborted),
+      signals.map((_, i) => i === 19)
+    )
+  })
+}
