@@ -15,7 +15,9 @@ export class Child {
   readonly process: ChildProcessWithoutNullStreams
   stdout = ''
   stderr = ''
-  readonly #exited: Promise<unknown[]>
+  /** Later than its exit: all it has said was read. */
+  readonly #closed: Promise<unknown[]>
+  #over = false
 
   constructor(
     t: TestContext,
@@ -30,19 +32,22 @@ export class Child {
     this.process.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text
     })
-    this.#exited = once(this.process, 'exit')
+    this.#closed = once(this.process, 'close')
+    this.process.once('close', () => {
+      this.#over = true
+    })
     atEnd(t, () => this.kill())
   }
 
   /** Resolves with the exit code, or the signal's name. */
   async exit(): Promise<number | string> {
-    const [code, signal] = await this.#exited
+    const [code, signal] = await this.#closed
     return (code ?? signal) as number | string
   }
 
   async kill(): Promise<void> {
     this.process.kill('SIGKILL')
-    await this.#exited
+    await this.#closed
   }
 
   /** Waits until it has said something that matches. */
@@ -50,10 +55,11 @@ export class Child {
     for (;;) {
       const match = pattern.exec(this.stdout)
       if (match !== null) return match
-      if (this.process.exitCode !== null) {
-        throw new Error(`exited with ${this.process.exitCode}: ${this.stdout}${this.stderr}`)
+      if (this.#over) {
+        const { exitCode, signalCode } = this.process
+        throw new Error(`ended by ${exitCode ?? signalCode}: ${this.stdout}${this.stderr}`)
       }
-      await Promise.race([once(this.process.stdout, 'data'), this.#exited])
+      await Promise.race([once(this.process.stdout, 'data'), this.#closed])
     }
   }
 }
