@@ -137,7 +137,7 @@ test('each failure has its flag', async (t) => {
     await connection.gone()
   })
   const cases: [string, string, string, Record<string, unknown>][] = [
-    [await unusedAddress(), GET, 'UF', { retries: 0 }],
+    [await unusedAddress(t), GET, 'UF', { retries: 0 }],
     [reset.address, GET, 'UC,URX', { retries: 1 }],
     [rubbish.address, GET, 'UPE', {}],
     [silent.address, GET, 'UT', { timeouts: { head: '50ms' } }],

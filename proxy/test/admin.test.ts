@@ -64,7 +64,7 @@ test('ready means that the clusters it depends on can be reached', async (t) => 
   assert.deepEqual(await there.proxy.unready(), [])
   assert.equal(origin.connections.length, 1, 'asking again connects again')
 
-  const away = await startSimpleProxy(t, [await unusedAddress()], { proxy })
+  const away = await startSimpleProxy(t, [await unusedAddress(t)], { proxy })
   assert.deepEqual(await away.proxy.unready(), ['cluster app cannot be reached'])
 })
 

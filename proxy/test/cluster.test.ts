@@ -227,7 +227,7 @@ test('passthrough does not connect to denied networks, by address or by name', a
     ],
     clusters: []
   })
-  const unused = Number(new URL(await unusedAddress()).port)
+  const unused = Number(new URL(await unusedAddress(t)).port)
   for (const host of ['127.0.0.1', 'localhost', '2130706433', '[::1]']) {
     const client = await dial(t, port)
     client.write(`GET / HTTP/1.1\r\nHost: ${host}:${unused}\r\n\r\n`)

@@ -213,13 +213,24 @@ export async function roundTrip(t: TestContext, port: number, text: string): Pro
   return client.rest()
 }
 
-/** A port that nobody listens on. */
-export async function unusedAddress(): Promise<string> {
+/**
+ * An address that refuses connections to the end of the test: its port is that of the near end of a
+ * connection, which nobody else can be given to listen on.
+ */
+export async function unusedAddress(t: TestContext): Promise<string> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
+  const socket = connect({ port, host: '127.0.0.1' })
+  const [[far]] = (await Promise.all([once(server, 'connection'), once(socket, 'connect')])) as [
+    [Socket],
+    unknown
+  ]
   server.close()
-  await once(server, 'close')
-  return `http://127.0.0.1:${port}`
+  atEnd(t, () => {
+    socket.destroy()
+    far.destroy()
+  })
+  return `http://127.0.0.1:${socket.localPort}`
 }

@@ -80,7 +80,7 @@ test('requests and shared memory are counted, and what is taken is given back', 
 })
 
 test('a client can add no label', async (t) => {
-  const { port, proxy } = await startSimpleProxy(t, [await unusedAddress()])
+  const { port, proxy } = await startSimpleProxy(t, [await unusedAddress(t)])
   const names = async () => [...(await scrape(proxy)).keys()].length
   await get(t, port, '/', 'host-0.test')
   await roundTrip(t, port, 'rubbish\r\n\r\n')
@@ -120,7 +120,7 @@ test('what waits for its turn is told', async (t) => {
 })
 
 test('each attempt to reload is counted, whoever refused it', async (t) => {
-  const { proxy } = await startSimpleProxy(t, [await unusedAddress()])
+  const { proxy } = await startSimpleProxy(t, [await unusedAddress(t)])
   await proxy.reload(() => proxy.config)
   const unreadable = () => {
     throw new Error('no such file')

@@ -25,7 +25,7 @@ function names(cell: string): string[] {
 }
 
 test('every metric is documented, and no other', async (t) => {
-  const { proxy } = await startSimpleProxy(t, [await unusedAddress()])
+  const { proxy } = await startSimpleProxy(t, [await unusedAddress(t)])
   const families = new Metrics(proxy).collect().all.map(({ name }) => name)
   const documented = table('Metrics').flatMap(([cell]) => names(cell as string))
   assert.deepEqual(documented.sort(), families.sort())

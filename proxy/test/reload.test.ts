@@ -15,8 +15,7 @@ import {
   roundTrip,
   startOrigin,
   startProxy,
-  temporaryDirectory,
-  unusedAddress
+  temporaryDirectory
 } from './harness.ts'
 import { addressOf, startApp, startCli } from './processes.ts'
 
@@ -106,8 +105,7 @@ test('a listener that is gone answers what it has, and takes no more', async (t)
   const client = await dial(t, port)
   client.write(GET)
   await quiet(() => finish !== undefined)
-  const other = new URL(await unusedAddress()).port
-  await reload(proxy, { address: `http://127.0.0.1:${other}`, upstreams: [origin.address] })
+  await reload(proxy, { address: 'http://localhost:0', upstreams: [origin.address] })
   await assert.rejects(dial(t, port), { code: 'ECONNREFUSED' })
   finish?.()
   assert.match(await client.head(), /Connection: close/)
@@ -151,12 +149,10 @@ test('SIGHUP and a changed file, under load with bodies: no request fails', asyn
   atEnd(t, () => rmSync(file))
   const addresses = ['a', 'b'].map((name) => `shm://${join(directory, name)}`)
   for (const address of addresses) await startApp(t, address)
-  const { port } = new URL(await unusedAddress())
   const write = (upstream: string | undefined, extra = '') => {
     const text = JSON.stringify({
       version: 1,
       ...documentOf({
-        address: `http://127.0.0.1:${port}`,
         upstreams: upstream === undefined ? [] : [upstream]
       })
     })
@@ -165,7 +161,7 @@ test('SIGHUP and a changed file, under load with bodies: no request fails', asyn
   }
   write(addresses[0])
   const proxy = startCli(t, ['proxy', '--config', file])
-  await addressOf(proxy, 'in')
+  const { port } = new URL(await addressOf(proxy, 'in'))
 
   const agent = new HttpAgent({ keepAlive: true, maxSockets: 16 })
   atEnd(t, () => agent.destroy())

@@ -18,7 +18,7 @@ const post = (body: string) =>
   `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 
 test('nobody listens: 503 that says where, at once', async (t) => {
-  const address = await unusedAddress()
+  const address = await unusedAddress(t)
   const { port, proxy } = await startSimpleProxy(t, [address])
   const client = await dial(t, port)
   client.write(GET)
@@ -35,7 +35,7 @@ test('an endpoint that refuses is made up for by another, whatever the method', 
     t,
     answering(() => ok('x'))
   )
-  const { port, proxy } = await startSimpleProxy(t, [await unusedAddress(), origin.address])
+  const { port, proxy } = await startSimpleProxy(t, [await unusedAddress(t), origin.address])
   const client = await dial(t, port)
   for (let i = 0; i < 20; i++) {
     client.write(post('body'))

@@ -120,7 +120,7 @@ test('without a route: 404 for a path, 404 inbound and 502 outbound for a host',
   ] as const) {
     const { port } = await startProxy(t, {
       listeners: [{ name: 'in', address: 'http://127.0.0.1:0', direction, routes }],
-      clusters: [{ name: 'app', endpoints: [{ address: await unusedAddress() }] }]
+      clusters: [{ name: 'app', endpoints: [{ address: await unusedAddress(t) }] }]
     })
     const host = await roundTrip(t, port, get('/app', 'unknown.test'))
     assert.match(host, new RegExp(`^HTTP/1\\.1 ${status} .*no_route.*"unknown\\.test"`, 's'))
