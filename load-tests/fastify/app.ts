@@ -4,6 +4,7 @@
  */
 import Fastify from 'fastify'
 import shmesh from '../../adapter/fastify/index.ts'
+import { serveOrders } from '../sidecar/orders.ts'
 import type { Transport } from './cells.ts'
 
 export interface AppMessage {
@@ -31,37 +32,7 @@ app.get('/made', (_request, reply) => {
   reply.type('application/octet-stream').send(body.fill('x'))
 })
 
-const order = (id: string) => ({
-  id,
-  customer: 'c-81734',
-  total: 1799,
-  currency: 'EUR',
-  open: true
-})
-const schema = {
-  type: 'object',
-  properties: {
-    id: { type: 'string' },
-    customer: { type: 'string' },
-    total: { type: 'integer' },
-    currency: { type: 'string' },
-    open: { type: 'boolean' }
-  }
-}
-const list = Array.from({ length: 20 }, (_, i) => order(`o-${100 + i}`))
-app.get(
-  '/orders',
-  { schema: { response: { 200: { type: 'array', items: schema } } } },
-  async () => list
-)
-app.get('/orders/:id', { schema: { response: { 200: schema } } }, async (request) =>
-  order((request.params as { id: string }).id)
-)
-app.post('/orders', async (request, reply) => {
-  const { customer, lines } = request.body as { customer: string; lines: unknown[] }
-  reply.code(201)
-  return { id: 'o-120', customer, lines: lines.length }
-})
+serveOrders(app, 20)
 
 const sizeOf = async ({ body }: { body: unknown }) => ({ bytes: (body as Buffer).length })
 app.register(async (scope) => {

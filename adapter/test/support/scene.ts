@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { connect, listen, sharedMemory } from '../../shmipc/index.ts'
 import { eventually } from './eventually.ts'
-import { heldBy, surplus, waitedFor } from './resources.ts'
+import { Holdings } from './holdings.ts'
 
 /** A test's own directory, and the proof at its end that this process holds what it held before. */
 export interface Scene {
@@ -23,8 +23,7 @@ export async function scene(t: TestContext): Promise<Scene> {
   warm ??= warmUp()
   await warm
   const directory = mkdtempSync(join(tmpdir(), 'shmesh-'))
-  const held = heldBy()
-  const waited = waitedFor()
+  const holdings = new Holdings()
   const deferred: (() => unknown)[] = []
 
   t.after(async () => {
@@ -40,11 +39,7 @@ export async function scene(t: TestContext): Promise<Scene> {
     rmSync(directory, { recursive: true })
     if (failures.length > 0) throw failures[0]
     assert.deepEqual(files, [], 'files were left behind')
-    await eventually(
-      () =>
-        `this process let go of ${[...surplus(held, heldBy()), ...surplus(waited, waitedFor())]}`,
-      () => surplus(held, heldBy()).length + surplus(waited, waitedFor()).length === 0
-    )
+    await holdings.end('this process')
   })
 
   return {
