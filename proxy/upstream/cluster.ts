@@ -5,6 +5,7 @@ import { type Failure, failures } from '../failure.ts'
 import { Endpoint, type EndpointStatistics } from './endpoint.ts'
 import { EndpointDirectory } from './endpoint-directory.ts'
 import { ClusterLoad, type LoadStatistics } from './load.ts'
+import { isReachable } from './reachable.ts'
 
 export interface ClusterStatistics extends LoadStatistics {
   readonly name: string
@@ -83,7 +84,10 @@ export class StaticCluster implements Cluster {
   }
 
   async reachable(): Promise<boolean> {
-    const all = await Promise.all(this.#endpoints.map((endpoint) => endpoint.reachable()))
+    const { connectTimeoutMs } = this.config
+    const all = await Promise.all(
+      this.#endpoints.map((endpoint) => isReachable(endpoint, connectTimeoutMs))
+    )
     return all.includes(true)
   }
 

@@ -85,6 +85,11 @@ export class Endpoint implements Watched {
     return this.#open.size === 0 && this.#connecting === 0 && this.#waiters.length === 0
   }
 
+  /** It has a connection, in use or idle. */
+  get connected(): boolean {
+    return this.#open.size > 0
+  }
+
   /** So little of its shared memory is free that it is sent nothing new. */
   isShort(): boolean {
     return this.#memory?.isShort() === true
@@ -106,11 +111,16 @@ export class Endpoint implements Watched {
     // Those a connection is being made for do not queue.
     const queued = this.#waiters.length - this.#connecting
     if (room <= 0 && !this.#makeRoom() && queued >= this.#limits.pending) return 'overloaded'
-    this.inFlight++
     this.#requests++
+    this.wait(waiter)
+    return 'waiting'
+  }
+
+  /** `waiter` is told when it has a connection, or that there is none, unless it is cancelled. */
+  wait(waiter: Waiter): void {
+    this.inFlight++
     this.#waiters.push(waiter)
     this.#connectMore()
-    return 'waiting'
   }
 
   /** Returns false when `waiter` was not waiting. */
@@ -173,31 +183,6 @@ export class Endpoint implements Watched {
 
   get sessions(): readonly ShmSession[] {
     return this.#link?.sessions ?? []
-  }
-
-  /** Whether a connection can be had within the connect timeout; one is made when there is none. */
-  reachable(): Promise<boolean> {
-    if (this.#open.size > 0 && !this.ejection.active) return Promise.resolve(true)
-    return new Promise((resolve) => {
-      const waiter: Waiter = {
-        connected: (connection) => {
-          this.release(connection, true)
-          clearTimeout(timer)
-          resolve(true)
-        },
-        connectFailed: () => {
-          clearTimeout(timer)
-          resolve(false)
-        }
-      }
-      const timer = setTimeout(() => {
-        this.cancel(waiter)
-        resolve(false)
-      }, this.#limits.connectTimeoutMs)
-      this.inFlight++
-      this.#waiters.push(waiter)
-      this.#connectMore()
-    })
   }
 
   statistics(): EndpointStatistics {
