@@ -1,12 +1,10 @@
-import { Duplex } from 'node:stream'
-import { InvalidArgumentError } from '../errors.ts'
 import { noteBuffers } from '../scavenges.ts'
 import { pushText } from '../shared-text.ts'
 import { Channel, type ChannelFace, type ChannelOwner } from './channel.ts'
 import { allocateIn, HeldSlice, MIN_HELD_BYTES } from './held-slice.ts'
-import { IdleTimer } from './idle-timer.ts'
 import type { Lease } from './lease.ts'
 import type { ShmSession } from './session.ts'
+import { SocketLike } from './socket-like.ts'
 
 export type LeaseTaker = (view: Buffer, lease: Lease) => void
 
@@ -20,19 +18,11 @@ const MAX_JOINED_BYTES = 32 * 1024
  * half-close, back-pressure in both directions (a window of 1 MiB) and `ECONNRESET` when the other
  * end destroys it or dies. Bytes read are copied out of shared memory and are the reader's.
  */
-export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
-  // What code written for net.Socket reads.
-  readonly remoteAddress: undefined
-  readonly remotePort: undefined
-  readonly remoteFamily: undefined
-  readonly encrypted: undefined
-
+export class ShmStream extends SocketLike implements ChannelFace, ChannelOwner {
   // Private, so that `console.log(request)` does not show all of the session's memory.
   readonly #channel: Channel
   #leaseTaker: LeaseTaker | undefined
   #referenced = true
-  #timeout = 0
-  #idleTimer: IdleTimer | undefined
 
   /** @internal Streams are made by sessions. */
   constructor(session: ShmSession, id: number) {
@@ -150,7 +140,7 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
   /** @internal */
   onBytes(chunk: Buffer, lease: Lease | undefined): void {
     if (this.destroyed) return
-    this.#idleTimer?.refresh()
+    this.moved()
     if (lease !== undefined && this.#leaseTaker !== undefined && this.#lends(chunk)) {
       this.#leaseTaker(chunk, lease)
       return
@@ -196,13 +186,13 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
 
   override _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
     const { channel } = this
-    this.#idleTimer?.refresh()
+    this.moved()
     channel.write('', chunk, encoding, '', () => done(channel.writeError))
   }
 
   override _writev(chunks: readonly Piece[], done: Done): void {
     const { channel } = this
-    this.#idleTimer?.refresh()
+    this.moved()
     const buffers = chunks.map(toBuffer)
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
     const parts = bytes <= MAX_JOINED_BYTES ? [join(buffers, bytes)] : buffers
@@ -217,45 +207,8 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
 
   override _destroy(error: Error | null, done: Done): void {
     this.#channel.shut(error ?? undefined)
-    this.#idleTimer?.set(0)
     this.unref()
-    done(error)
-  }
-
-  /** What {@link setTimeout} was given last, in milliseconds. */
-  get timeout(): number {
-    return this.#timeout
-  }
-
-  /**
-   * As `net.Socket`'s: 'timeout' when nothing was read or written for `ms` milliseconds. Not while
-   * somebody else has taken it over.
-   *
-   * @param ms 0: never
-   * @param onTimeout for the next 'timeout'
-   */
-  setTimeout(ms: number, onTimeout?: () => void): this {
-    if (!Number.isFinite(ms) || ms < 0) {
-      throw new InvalidArgumentError('ms', 'a number of milliseconds of at least 0', ms)
-    }
-    this.#timeout = ms
-    this.#idleTimer ??= new IdleTimer(() => this.emit('timeout'))
-    if (!this.destroyed) this.#idleTimer.set(ms)
-    if (onTimeout === undefined) return this
-    return ms === 0 ? this.off('timeout', onTimeout) : this.once('timeout', onTimeout)
-  }
-
-  /** As `net.Socket`'s of a Unix socket, which has none either. */
-  address(): Record<string, never> {
-    return {}
-  }
-
-  setKeepAlive(): this {
-    return this
-  }
-
-  setNoDelay(): this {
-    return this
+    super._destroy(error, done)
   }
 
   /** Keeps the process alive while it is open; at first it does. */
@@ -273,13 +226,6 @@ export class ShmStream extends Duplex implements ChannelFace, ChannelOwner {
       this.#channel.session.unref()
     }
     return this
-  }
-
-  /** As `net.Socket`'s: ends, and destroys when all is written. */
-  destroySoon(): void {
-    if (this.writable) this.end()
-    if (this.writableFinished) this.destroy()
-    else this.once('finish', () => this.destroy())
   }
 
   /** What arrives now may be lent: it is large, wanted now, and nothing copied waits before it. */
