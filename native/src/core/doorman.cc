@@ -194,27 +194,23 @@ void Doorman::Redial(Clock::time_point now) {
 }
 
 bool Doorman::Dial(Call& call) {
-  Arrival failure;
-  failure.id = call.id;
   const int fd = IsLoopback(call.path) ? ConnectLoopback(call.path) : ConnectUnix(call.path);
   if (fd == -EAGAIN) {
     // Somebody listens, and has more connections to accept than its backlog holds.
     const auto now = Clock::now();
     call.retry = now + kRedialPause;
     if (now < call.deadline) return false;
-    failure.error = "the peer accepted no connection within a second";
-    Deliver(std::move(failure));
+    Refuse(call.id, "the peer accepted no connection within a second");
     return true;
   }
   if (fd < 0) {
-    failure.connect_errno = -fd;
-    failure.error = std::strerror(-fd);
-    Deliver(std::move(failure));
+    Refuse(call.id, std::strerror(-fd), -fd);
     return true;
   }
-  auto handshake = StartClientHandshake(UniqueFd(fd), call.options, failure.error);
+  std::string error;
+  auto handshake = StartClientHandshake(UniqueFd(fd), call.options, error);
   if (!handshake) {
-    Deliver(std::move(failure));
+    Refuse(call.id, std::move(error));
     return true;
   }
   Guest guest{call.id, {}, {}, false, std::move(handshake), Clock::now() + kTimeout};
@@ -260,21 +256,13 @@ bool Doorman::Advance(Guest& guest, bool timed_out) {
     guest.deadline = Clock::now() + kTimeout;
   }
   switch (guest.handshake->Step()) {
-    case HandshakeState::kNeedsInput: {
+    case HandshakeState::kNeedsInput:
       if (!timed_out) return false;
-      Arrival arrival;
-      arrival.id = guest.id;
-      arrival.error = "the peer did not finish the handshake in time";
-      Deliver(std::move(arrival));
+      Refuse(guest.id, "the peer did not finish the handshake in time");
       return true;
-    }
-    case HandshakeState::kFailed: {
-      Arrival arrival;
-      arrival.id = guest.id;
-      arrival.error = guest.handshake->error();
-      Deliver(std::move(arrival));
+    case HandshakeState::kFailed:
+      Refuse(guest.id, guest.handshake->error());
       return true;
-    }
     case HandshakeState::kDone:
       Finish(guest);
       return true;
@@ -301,6 +289,14 @@ void Doorman::Finish(Guest& guest) {
   SessionParts& parts = guest.handshake->parts();
   parts.writer = writer_;
   arrival.session = Session::Open(std::move(parts), arrival.error);
+  Deliver(std::move(arrival));
+}
+
+void Doorman::Refuse(std::uint32_t id, std::string error, int connect_errno) {
+  Arrival arrival;
+  arrival.id = id;
+  arrival.error = std::move(error);
+  arrival.connect_errno = connect_errno;
   Deliver(std::move(arrival));
 }
 

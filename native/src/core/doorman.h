@@ -96,6 +96,7 @@ class Doorman {
   // To its own user and to root only: others see their connection close.
   void AdmitInspector(Guest& guest);
   void Finish(Guest& guest);
+  void Refuse(std::uint32_t id, std::string error, int connect_errno = 0);
   void Deliver(Arrival arrival);
   void Wake() noexcept;
 
