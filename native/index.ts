@@ -177,6 +177,8 @@ export interface NativeStatistics {
   readonly bytesBorrowed: number
   /** Bytes of idle slices given back to the system, in all. */
   readonly punchedBytes: number
+  /** Slices a plain shmipc peer was sent and has not returned, or took itself; 0 between shmesh ends. */
+  readonly withPeer: number
   /** Lends the peer has not ended. */
   readonly lentOut: number
   readonly wakesSent: number

@@ -44,6 +44,11 @@ export class Outbox {
     return sendBacklog + this.#waiting.length + socket
   }
 
+  /** Slices a plain peer has: unread, or for what it will write. */
+  get withPeer(): number {
+    return this.#session.native.statistics()?.withPeer ?? 0
+  }
+
   /** An event without slices, now or when the ring has room. */
   signal(stream: number, status: Status, value: number): void {
     if (this.#stopped) return

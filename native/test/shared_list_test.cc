@@ -49,6 +49,24 @@ TEST(BothEndsOfASharedListAllocateAndReturn) {
   CHECK_EQ(memory.Word(kListMapperTaken), 0u);
 }
 
+TEST(SharedSlicesThePeerHasNotReturnedAreCounted) {
+  ListMemory memory(8);
+  SliceList creator = memory.Begin(ListRole::kShared, true);
+  SliceList mapper = memory.Begin(ListRole::kShared, false);
+  const std::uint32_t sent = Take(creator);
+  CHECK_EQ(creator.WithPeer(), 0u);
+  creator.MarkLent(sent);
+  CHECK_EQ(creator.WithPeer(), 1u);
+  const std::uint32_t own = Take(mapper);
+  CHECK_EQ(creator.WithPeer(), 2u);
+  CHECK(mapper.Borrow(sent));
+  CHECK(mapper.Free(sent));
+  CHECK_EQ(creator.WithPeer(), 1u);
+  mapper.MarkLent(own);
+  CHECK(creator.Borrow(own));
+  CHECK_EQ(creator.WithPeer(), 0u);
+}
+
 TEST(SharedSlicesComeBackInTheOrderTheyWereFreed) {
   ListMemory memory(4);
   SliceList list = memory.Begin(ListRole::kShared, true);

@@ -218,6 +218,12 @@ std::uint64_t BufferRegion::InUse() const noexcept {
   return bytes;
 }
 
+std::uint64_t BufferRegion::WithPeer() const noexcept {
+  std::uint64_t slices = 0;
+  for (const auto& list : lists_) slices += list.WithPeer();
+  return slices;
+}
+
 std::uint64_t BufferRegion::Borrowed() const noexcept {
   std::uint64_t bytes = 0;
   for (const auto& list : lists_) bytes += std::uint64_t{list.borrowed()} * list.geometry().payload;

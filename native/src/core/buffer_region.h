@@ -99,6 +99,8 @@ class BufferRegion {
   std::uint64_t InUse() const noexcept;
   // Payload bytes of the peer's slices that are with us.
   std::uint64_t Borrowed() const noexcept;
+  // SliceList::WithPeer of all lists; 0 between two shmesh ends.
+  std::uint64_t WithPeer() const noexcept;
   // Of the largest slices we allocate from.
   std::uint32_t max_payload() const noexcept;
 

@@ -61,7 +61,8 @@ void SliceList::BeginShared(std::uint32_t linked, std::uint32_t wanted, bool cre
   }
   touched_ = wanted;
   // Not the capacity: a client of ours links a part of it.
-  left_to_peer_ = SharedFree() / kLeftShare;
+  free_at_first_ = SharedFree();
+  left_to_peer_ = free_at_first_ / kLeftShare;
 }
 
 void SliceList::Begin(ListRole role, std::uint32_t linked) {
@@ -158,6 +159,11 @@ bool SliceList::Free(std::uint32_t offset) {
 std::uint32_t SliceList::SharedFree() const noexcept {
   const auto size = LoadRelaxed<std::int32_t>(Header() + kListSize);
   return size > 0 ? static_cast<std::uint32_t>(size) : 0;
+}
+
+std::uint32_t SliceList::WithPeer() const noexcept {
+  const std::uint64_t here = std::uint64_t{SharedFree()} + held_ + borrowed_;
+  return here < free_at_first_ ? free_at_first_ - static_cast<std::uint32_t>(here) : 0;
 }
 
 bool SliceList::Contains(std::uint32_t offset) const noexcept {

@@ -102,6 +102,10 @@ class SliceList {
   // Shared: no more of it is free than should be left to the peer, as far as the list itself says.
   bool RunsShort() const noexcept { return SharedFree() <= left_to_peer_; }
 
+  // Shared: of what was free when it began neither free nor with us: what the peer was sent and has
+  // not returned, or has taken itself. As far as the list itself says.
+  std::uint32_t WithPeer() const noexcept;
+
   // Takes back what the peer has returned. kEmpty when that is nothing.
   Outcome Reclaim();
 
@@ -156,6 +160,7 @@ class SliceList {
   ListRole role_ = ListRole::kShared;
   bool creator_ = true;
   std::uint32_t left_to_peer_ = 0;    // kShared
+  std::uint32_t free_at_first_ = 0;   // kShared
   std::vector<State> states_;
   std::vector<Tenure> tenures_;       // of the present state of each slice
   std::vector<std::uint32_t> stack_;  // kOurs: free slices, the hottest last

@@ -102,6 +102,7 @@ Napi::Object DescribeSession(Napi::Env env, Session& session) {
   out.Set("bytesInUse", number(region.InUse()));
   out.Set("bytesBorrowed", number(region.Borrowed()));
   out.Set("punchedBytes", number(session.counters().punched_bytes));
+  out.Set("withPeer", number(region.WithPeer()));
   out.Set("lentOut", number(region.lends_outstanding()));
   out.Set("wakesSent", number(counters.wakes_sent));
   out.Set("wakesSuppressed", number(counters.wakes_suppressed));

@@ -116,11 +116,12 @@ func exchange(how string, s *shmipc.Stream, out, in []byte) error {
 // Pulls that wait to be resumed.
 var pulls sync.Map
 
-// pull sends a line, does not read before "resume", and then reads to the end of the stream. Returns
-// how many bytes came.
+// pull sends a line, does not read before "resume", and then reads to the end of the stream, with a
+// pause behind what it reads first. Returns how many bytes came.
 func pull(a struct {
-	Name string `json:"name"`
-	Line string `json:"line"`
+	Name    string `json:"name"`
+	Line    string `json:"line"`
+	PauseMs int    `json:"pauseMs"`
 }) (any, error) {
 	_, s, err := stream(a.Name)
 	if err != nil {
@@ -139,6 +140,9 @@ func pull(a struct {
 		n, err := s.Read(buffer)
 		for _, b := range buffer[:n] {
 			sum = sum*31 + uint32(b)
+		}
+		if total == 0 {
+			time.Sleep(time.Duration(a.PauseMs) * time.Millisecond)
 		}
 		total += int64(n)
 		if err == nil {
