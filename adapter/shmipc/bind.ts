@@ -161,7 +161,7 @@ class Claim implements ClaimedPath {
     } catch (error) {
       throw new ShmError(
         'SHM_ERR_PERMISSION',
-        `cannot give ${this.#path} to group ${gid}: uid ${process.geteuid?.()} is not a member of it`,
+        `cannot give ${this.#path} to group ${gid}: uid ${process.geteuid?.()} is not a member of it; make it one, or choose another group`,
         { cause: error }
       )
     }

@@ -6,13 +6,13 @@ import { Arrivals } from './arrivals.ts'
 import { BorrowedSlices } from './borrowed-slices.ts'
 import type { Channel } from './channel.ts'
 import { ControlChannel } from './control-channel.ts'
-import { delivered } from './delivery.ts'
 import { Departure, type WaitUntil } from './departure.ts'
 import { HeldSlice } from './held-slice.ts'
 import { forgetSession, registerSession } from './inspection.ts'
 import { findLentToGone, LeakWatch, MAX_HOLDERS } from './leak-watch.ts'
 import { LentBodies } from './lent-bodies.ts'
 import { unwatch, watch } from './liveness.ts'
+import { OrderlyClose } from './orderly-close.ts'
 import { Outbox } from './outbox.ts'
 import { toReset } from './session-end.ts'
 import { cannotWait, type ResolvedSessionOptions } from './session-options.ts'
@@ -82,11 +82,9 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   readonly #arrivals: Arrivals
   /** Streams that keep the process alive. */
   #holders = 0
-  #closing = false
   readonly #departure: Departure
+  readonly #close = new OrderlyClose(this)
   #ended = false
-  /** Of calls of `close` that wait for the last stream. */
-  readonly #whenEmpty: (() => void)[] = []
   readonly #openedAt = performance.now()
 
   /**
@@ -145,7 +143,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
       onFallback: (id, status, data) => router.onFallback(id, status as Status, data),
       onEnd: (error) => this.#onSocketEnd(error)
     })
-    this.outbox = new Outbox(this, this.#control, () => this.#checkEmpty())
+    this.outbox = new Outbox(this, this.#control, () => this.#close.check())
     this.#departure = new Departure(this, this.#control, successor)
     const errno = native.start(
       words,
@@ -190,11 +188,17 @@ export class ShmSession extends EventEmitter<SessionEvents> {
    * @throws {ShmError} `SHM_ERR_SESSION_CLOSED`
    */
   openStream(): ShmStream {
-    if (this.#ended || this.#closing || this.leaving) {
-      throw new ShmError('SHM_ERR_SESSION_CLOSED', `the session on ${this.path} is closed`)
+    if (this.#ended || this.#close.begun || this.leaving) {
+      throw new ShmError(
+        'SHM_ERR_SESSION_CLOSED',
+        `the session on ${this.path} is closed: connect again`
+      )
     }
     if (this.role === 'server') {
-      throw new ShmError('SHM_ERR_PROTOCOL', 'only the client of a session opens streams')
+      throw new ShmError(
+        'SHM_ERR_PROTOCOL',
+        'only the client of a session opens streams: a server is told of them'
+      )
     }
     return this.#addStream(this.#channels.nextId())
   }
@@ -212,23 +216,13 @@ export class ShmSession extends EventEmitter<SessionEvents> {
    * Resolves when the peer has what was sent, or is given up after a second. shmipc-go drops what it
    * has not taken when its socket ends; a shmesh peer does not, and is not waited for.
    */
-  async delivered(): Promise<void> {
-    if (this.peer === 'shmipc') await delivered(this)
+  delivered(): Promise<void> {
+    return this.#close.delivered()
   }
 
   /** Takes no new streams; resolves when the last one has ended and the memory is gone. */
-  async close(): Promise<void> {
-    // What the client opened before it agreed to leave is served.
-    if (this.role === 'server') await this.leave()
-    if (this.#ended) return
-    this.#closing = true
-    if (this.#busy) {
-      await new Promise<void>((resolve) => {
-        this.#whenEmpty.push(resolve)
-      })
-    }
-    await this.delivered()
-    this.destroy()
+  close(): Promise<void> {
+    return this.#close.run()
   }
 
   /** Ends every stream with `error` (default: a reset), frees memory and descriptors at once. */
@@ -260,7 +254,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   /** @internal `reset`: we ended it first, the peer may still be sending. */
   removeStream(id: number, reset: boolean): void {
-    if (this.#channels.remove(id, reset) && !this.#ended) this.#checkEmpty()
+    if (this.#channels.remove(id, reset) && !this.#ended) this.#close.check()
   }
 
   /** @internal A stream keeps the process alive from here on, ... */
@@ -271,19 +265,6 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   /** @internal ... to here. */
   unref(): void {
     if (--this.#holders === 0) this.#control.unref()
-  }
-
-  /** Something of a stream is still to be told to the peer, or to come from it. */
-  get #busy(): boolean {
-    return this.#channels.size + this.outbox.waiting > 0
-  }
-
-  #checkEmpty(): void {
-    if (!this.#busy) this.#tellEmpty()
-  }
-
-  #tellEmpty(): void {
-    for (const tell of this.#whenEmpty.splice(0)) tell()
   }
 
   #addStream(id: number): ShmStream {
@@ -306,7 +287,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   #accept(id: number): Channel | undefined {
     const stream = this.#addStream(id)
-    if (this.#closing || this.listenerCount('stream') === 0) stream.destroy()
+    if (this.#close.begun || this.listenerCount('stream') === 0) stream.destroy()
     else this.emit('stream', stream)
     return stream.destroyed ? undefined : stream.channel
   }
@@ -340,7 +321,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.borrowed.end()
     this.lent.end()
     this.#departure.over()
-    this.#tellEmpty()
+    this.#close.over()
     publishSessionClose({ path: this.path, role: this.role, error })
     this.emit('close', error)
   }
