@@ -180,7 +180,12 @@ test('what cannot be bound is named, and nothing else is left bound', async (t) 
   atEnd(t, () => server.close())
   const { port } = server.address() as { port: number }
   const cases = [
-    [`http://127.0.0.1:${port}`, /^shmesh: inbound-2: listen EADDRINUSE/],
+    [
+      `http://127.0.0.1:${port}`,
+      /^shmesh: inbound-2: listen EADDRINUSE.*; stop what listens there/
+    ],
+    // For documentation (RFC 5737): no machine has it.
+    ['http://192.0.2.1:0', /listen EADDRNOTAVAIL.*; choose an address of this machine/],
     [`shm://${directory}/missing/x.sock`, /^shmesh: inbound-2: .*missing does not exist/],
     [`unix:///${'x'.repeat(120)}`, /the socket path is 121 bytes long/]
   ] as const
