@@ -18,7 +18,7 @@ export const KEEP_ALIVE = 13
 export const TRANSPORT = 14
 export const FORWARDED_PORT = 15
 export const FORWARDED = 16
-/** Carries a trace; tracing/extract.ts reads it. */
+/** Carries a trace; tracing/fields.ts reads it. */
 export const TRACE = 17
 
 const KINDS: ReadonlyMap<string, number> = new Map([

@@ -11,6 +11,7 @@ import { Outgoing } from './outgoing.ts'
 import { PendingInput } from './pending-input.ts'
 import type { RequestHost } from './request.ts'
 import type { ResponseHost, WireResponse } from './response.ts'
+import { internals } from './response-internals.ts'
 import { allowsHalfOpen, joinsDuplicates, limitsOf, rejectsBodies } from './server-options.ts'
 import { isUpgrade, upgrade } from './upgrade.ts'
 import type { WireStream } from './wire-stream.ts'
@@ -217,7 +218,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
     const exchange = this.#exchange
     const { request } = exchange
     if (exchange.response !== response || request === undefined) return
-    const { _last: last } = response as unknown as { readonly _last: boolean }
+    const { _last: last } = internals(response)
     try {
       exchange.finish(request, response)
     } finally {
@@ -295,8 +296,8 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
   onAbandoned(): void {
     if (!this.#exchange.received || this.#closed) return
     this.#pending.clear()
-    const response = this.#exchange.response as (WireResponse & { _last: boolean }) | undefined
-    if (response?.finished === true) response._last = true
+    const { response } = this.#exchange
+    if (response?.finished === true) internals(response)._last = true
     else this.#closeSoon()
   }
 

@@ -3,17 +3,10 @@ import type { Server } from 'node:http'
 import type { RequestHead } from '../message.ts'
 import type { WireRequest } from './request.ts'
 import type { WireResponse } from './response.ts'
+import { internals } from './response-internals.ts'
 
 const requestStart = channel('http.server.request.start')
 const responseFinish = channel('http.server.response.finish')
-
-/** Of `ServerResponse`, as node:http's own codec sets it. */
-interface Internals {
-  _keepAliveTimeout: number
-  _maxRequestsPerSocket: number
-  _expect_continue: boolean
-  maxRequestsOnConnectionReached: boolean
-}
 
 /**
  * Gives a request to whoever listens on the server, as node:http does.
@@ -27,14 +20,14 @@ export function dispatch(
   response: WireResponse,
   count: number
 ): void {
-  const internals = response as unknown as Internals
-  internals._keepAliveTimeout = server.keepAliveTimeout
+  const message = internals(response)
+  message._keepAliveTimeout = server.keepAliveTimeout
   const most = server.maxRequestsPerSocket
-  internals._maxRequestsPerSocket = most as number
+  message._maxRequestsPerSocket = most as number
   publishStart(server, request, response)
 
   if (most !== null && most > 0 && head.version === 1) {
-    internals.maxRequestsOnConnectionReached = most <= count
+    message.maxRequestsOnConnectionReached = most <= count
     if (most < count) {
       server.emit('dropRequest', request, request.socket)
       response.writeHead(503)
@@ -45,7 +38,7 @@ export function dispatch(
   if (!head.expectContinue && head.expectation === undefined) {
     server.emit('request', request, response)
   } else if (head.expectContinue) {
-    internals._expect_continue = true
+    message._expect_continue = true
     if (server.listenerCount('checkContinue') > 0) {
       server.emit('checkContinue', request, response)
     } else {

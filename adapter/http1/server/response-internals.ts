@@ -10,6 +10,12 @@ export interface Internals {
   _contentLength: number | null
   _trailer: string
   _closed: boolean
+  /** Its connection ends behind it. */
+  _last: boolean
+  _keepAliveTimeout: number
+  _maxRequestsPerSocket: number
+  _expect_continue: boolean
+  maxRequestsOnConnectionReached: boolean
   chunkedEncoding: boolean
   _implicitHeader(): void
   _finish(): void
