@@ -1,12 +1,16 @@
 /** Binds the address of a listener, of whatever kind. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { claimPath, listen, type ShmSession } from '../adapter/shmipc/index.ts'
 import type { ListenerConfig } from './config/types.ts'
 import type { Attach } from './upstream/connect.ts'
 import { ChannelWire } from './wire/channel-wire.ts'
 import { SocketWire } from './wire/socket-wire.ts'
+
+/** For how many turns of the event loop a listener that stops takes those who came before. */
+const MAX_LAST_TURNS = 100
 
 /** An address that is bound. */
 export interface Binding {
@@ -15,7 +19,7 @@ export interface Binding {
   readonly sessions: Iterable<ShmSession>
   /** No new connections; the path disappears. Those that are open stay. */
   stop(): Promise<void>
-  /** Ends what connections share; they are closed themselves before. */
+  /** At once; ends what connections share as well. They are closed themselves before. */
   destroy(): void
 }
 
@@ -59,7 +63,7 @@ class Binder {
       address: `http://${shown}:${actual}`,
       sessions: [],
       stop: () => stopServer(server),
-      destroy: nothing
+      destroy: () => server.close()
     }
   }
 
@@ -83,7 +87,7 @@ class Binder {
         claim.release()
         return stopServer(server)
       },
-      destroy: nothing
+      destroy: () => server.close()
     }
   }
 
@@ -118,10 +122,18 @@ class Binder {
   }
 }
 
-function stopServer(server: Server): Promise<void> {
+/** Whom the kernel has connected is taken first: closing would reset them. */
+async function stopServer(server: Server): Promise<void> {
+  let accepted = true
+  server.on('connection', () => {
+    accepted = true
+  })
+  for (let turns = 0; accepted && turns < MAX_LAST_TURNS; turns++) {
+    accepted = false
+    // The first may end the turn in which it was looked for connections already.
+    await setImmediate()
+    await setImmediate()
+  }
   // Its callback waits for the last connection to end; those are waited for one by one.
   server.close()
-  return Promise.resolve()
 }
-
-function nothing(): void {}

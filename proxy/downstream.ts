@@ -189,6 +189,10 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
     } else if (exchange !== undefined) {
       exchange.sweep(now)
       this.#sweepBody(exchange, now)
+    } else if (this.#held !== undefined) {
+      // Its next request has come, and waits until it has taken more of the last response.
+      const failure = this.#deadlines.overrun(now, this.wire.backlog, true, undefined)
+      if (failure !== undefined) this.#stop(failure)
     } else if (this.#deadlines.passed(now)) {
       if (this.#quiet) this.close()
       else this.#stop(failures.headTooSlow(this.#owner.headTimeoutMs))

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
-import { answering, dial, ok, startOrigin, startSimpleProxy } from './harness.ts'
+import { Bytes } from './bytes.ts'
+import {
+  answering,
+  atEnd,
+  dial,
+  ok,
+  refusing,
+  startOrigin,
+  startSimpleProxy,
+  temporaryDirectory
+} from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -33,7 +44,7 @@ test('running requests end first, on connections that are then closed', async (t
   // A connection that was idle may ask once more before it is closed.
   idle.write(GET)
   assert.equal(proxy.ready, false)
-  await assert.rejects(dial(t, port), { code: 'ECONNREFUSED' })
+  await refusing(port)
   release?.()
   assert.match(await busy.head(), /^HTTP\/1\.1 200 .*Connection: close/s)
   assert.equal(await busy.rest(), 'done')
@@ -60,7 +71,7 @@ test('while the word spreads, new connections are served and told to close', asy
   assert.equal(await client.rest(), 'x')
   client.stream.destroy()
   assert.equal(await drained, true)
-  await assert.rejects(dial(t, port), { code: 'ECONNREFUSED' })
+  await refusing(port)
 })
 
 test('what still runs at the deadline is cut off', async (t) => {
@@ -88,4 +99,22 @@ test('when one listener cannot be bound, none is', async (t) => {
     code: 'SHM_ERR_ADDRESS_IN_USE',
     message: /^admin: listen EADDRINUSE: .*127\.0\.0\.1:\d+; stop what listens there/
   })
+})
+
+test('who was connected before the listener stopped is served', async (t) => {
+  const path = `${temporaryDirectory(t)}/in.sock`
+  const origin = await startOrigin(
+    t,
+    answering(() => ok('done'))
+  )
+  const { proxy } = await startSimpleProxy(t, [origin.address], {
+    listener: { address: `unix://${path}` }
+  })
+  // Connects at once, and is accepted in a later turn.
+  const client = new Bytes(connect(path))
+  atEnd(t, () => client.stream.destroy())
+  client.write(GET)
+  const drained = proxy.drain()
+  assert.match(await client.rest(), /^HTTP\/1\.1 200 .*Connection: close.*done$/s)
+  assert.ok(await drained)
 })

@@ -206,6 +206,21 @@ export async function dial(t: TestContext, port: number): Promise<Bytes> {
   return new Bytes(socket)
 }
 
+/** Until nobody is let in any more. */
+export async function refusing(port: number): Promise<void> {
+  await eventually('connections are refused', async () => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    try {
+      await once(socket, 'connect')
+      return false
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+    } finally {
+      socket.destroy()
+    }
+  })
+}
+
 /** Sends `text` on a new connection and returns all that comes back until it is closed. */
 export async function roundTrip(t: TestContext, port: number, text: string): Promise<string> {
   const client = await dial(t, port)

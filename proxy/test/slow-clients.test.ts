@@ -58,6 +58,37 @@ test('the time an upstream took is not taken from the client, who has to read it
   assert.equal((await client.rest()).length, BODY.length)
 })
 
+test('a request that waits until its client reads on is no idle connection', async (t) => {
+  const address = `shm://${temporaryDirectory(t)}/app.sock`
+  await startApp(t, address)
+  const listener = { timeouts: { idle: '100ms' } }
+  const { port } = await startSimpleProxy(t, [address], { listener })
+  const sizes = Array.from({ length: 16 }, (_, i) => (i + 1) * 500_000)
+  const clients: Bytes[] = []
+  for (const size of sizes) {
+    const client = await dial(t, port)
+    client.write(`GET /${size} HTTP/1.1\r\nHost: a\r\n\r\n${last(7)}`)
+    await client.head()
+    client.stream.pause()
+    clients.push(client)
+  }
+  // The same time passes for another client, more than once.
+  for (let i = 0; i < 3; i++) {
+    const other = await dial(t, port)
+    other.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\n')
+    await other.rest()
+  }
+  for (const client of clients) client.stream.resume()
+  const seen = clients.map(async (client, i) => {
+    await client.take(sizes[i]!)
+    return /^HTTP\/1\.1 200 .*\r\n\r\n.{7}$/s.test(await client.rest())
+  })
+  assert.deepEqual(
+    await Promise.all(seen),
+    sizes.map(() => true)
+  )
+})
+
 function last(bytes: number): string {
   return `GET /${bytes} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
 }
