@@ -29,7 +29,7 @@ version: 1
 listeners: [{ name: in, address: "http://127.0.0.1:0", routes: [{ cluster: app }] }]
 clusters: [{ name: app, endpoints: [{ address: "http://127.0.0.1:8080" }] }]
 `
-const PEERS = ['fastify@5', 'undici@7', 'jest@30']
+const PEERS = ['fastify@5', 'undici@7', 'jest@30', '@types/node@24']
 
 const start = Date.now()
 const temporary = mkdtempSync(join(realpathSync(tmpdir()), 'shmesh-package-'))
@@ -83,6 +83,17 @@ function checkScript(folder, env, name, script) {
   writeFileSync(path, script)
   const { ok, output } = capture(process.execPath, [path], { cwd: folder, env })
   if (!ok) fail(`package: ${name} failed\n${output}`)
+}
+
+/** TypeScript's own defaults, under which it also reads what the declarations say of each other. */
+function checkTypes(folder, names) {
+  const probe = names.map((name, i) => `export * as entry${i} from '${name}'`).join('\n')
+  writeFileSync(join(folder, 'types.mts'), probe)
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023']
+  const args = [tsc, ...options, '--types', 'node', 'types.mts']
+  const { ok, output } = capture(process.execPath, args, { cwd: folder })
+  if (!ok) fail(`package: the types have mistakes\n${output}`)
 }
 
 const esmScript = (names) => `
@@ -145,6 +156,10 @@ const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'
 const names = Object.keys(manifest.exports).map((name) => `shmesh${name.slice(1)}`)
 checkScript(folder, env, 'import.mjs', esmScript(names))
 checkScript(folder, env, 'require.cjs', cjsScript(names))
+checkTypes(
+  folder,
+  names.filter((name) => !name.endsWith('.json'))
+)
 for (const command of Object.keys(manifest.bin)) {
   const { ok, output } = capture('npx', [command, '--help'], { cwd: folder, env })
   if (!ok || output === '') fail(`package: ${command} --help failed\n${output}`)

@@ -32,9 +32,12 @@ export interface ChannelOwner {
 
 /** What a channel's owner sees when it is over, and ends it with. */
 export interface ChannelFace {
-  /** The other end is gone. */
+  /** @internal The other end is gone. */
   fail(error: Error): void
-  /** The other end, which had ended its own direction, is gone: what is written has no reader. */
+  /**
+   * @internal The other end, which had ended its own direction, is gone: what is written has no
+   * reader.
+   */
   failWrites(error: Error): void
   destroy(error?: Error): unknown
 }

@@ -14,9 +14,9 @@ export interface Holding {
   /** 0 when it belongs to no stream yet. */
   readonly streamId: number
   readonly bytes: number
-  /** When it was taken, as `performance.now()`; the watch writes it. */
+  /** @internal When it was taken, as `performance.now()`; the watch writes it. */
   since: number
-  /** Who took it, with SHMESH_TRACE_LEASES=1. */
+  /** @internal Who took it, with SHMESH_TRACE_LEASES=1. */
   stack: string | undefined
 }
 

@@ -18,7 +18,7 @@ const MAX_JOINED_BYTES = 32 * 1024
  * half-close, back-pressure in both directions (a window of 1 MiB) and `ECONNRESET` when the other
  * end destroys it or dies. Bytes read are copied out of shared memory and are the reader's.
  */
-export class ShmStream extends SocketLike implements ChannelFace, ChannelOwner {
+export class ShmStream extends SocketLike implements ChannelFace {
   // Private, so that `console.log(request)` does not show all of the session's memory.
   readonly #channel: Channel
   #leaseTaker: LeaseTaker | undefined

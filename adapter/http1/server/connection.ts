@@ -29,7 +29,7 @@ export interface ConnectionOwner {
   readonly server: Server
   /** The server is closing: each response is the last of its connection. */
   readonly draining: boolean
-  /** The connection is somebody else's from here on. */
+  /** @internal The connection is somebody else's from here on. */
   onUpgrade(connection: HttpConnection): void
 }
 
