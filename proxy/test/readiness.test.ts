@@ -5,13 +5,19 @@ import { SessionTotalsKeeper } from '../metrics/session-totals.ts'
 import { Readiness } from '../readiness.ts'
 import type { Cluster } from '../upstream/cluster.ts'
 
-test('however often it is asked, a cluster is tried once a second', async () => {
+test('however often it is asked, a cluster is tried once a second', async (t) => {
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
   let tried = 0
   const reachable = async () => tried++ > 0
   const readiness = new Readiness([{ config: { name: 'app' }, reachable } as unknown as Cluster])
   assert.deepEqual(await readiness.unreachable(), ['app'])
+  now = 999
   assert.deepEqual(await readiness.unreachable(), ['app'])
   assert.equal(tried, 1)
+  now = 1001
+  assert.deepEqual(await readiness.unreachable(), [])
+  assert.equal(tried, 2)
 })
 
 test('counts of a session that is gone stay, and its slices count as freed', () => {
