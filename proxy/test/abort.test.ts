@@ -37,6 +37,22 @@ for (const [name, head] of [
   })
 }
 
+test('a reset is not the end of a response that only the connection ends', async (t) => {
+  const origin = await startOrigin(t, async (connection) => {
+    await connection.head()
+    // Arrives together with the bytes.
+    connection.write('HTTP/1.1 200 OK\r\n\r\npart')
+    ;(connection.stream as Socket).resetAndDestroy()
+  })
+  const { port, proxy } = await startSimpleProxy(t, [origin.address])
+  const client = await dial(t, port)
+  client.write(GET)
+
+  assert.ok(await client.brokenOff())
+  assert.doesNotMatch(client.pending, /0\r\n\r\n$/)
+  assert.equal(proxy.statistics().requests.failures.upstream_reset, 1)
+})
+
 test('an HTTP/1.0 client cannot take a truncated response for a whole one', async (t) => {
   const origin = await startOrigin(t, async (connection) => {
     await connection.head()

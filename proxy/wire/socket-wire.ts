@@ -2,6 +2,7 @@ import { connect, type NetConnectOpts, Socket } from 'node:net'
 import type { Lease } from '../../adapter/shmipc/index.ts'
 import { Leg } from './leg.ts'
 import { outliveWrites } from './outlive-writes.ts'
+import { resetOf } from './reset-of.ts'
 import { SocketWriter } from './socket-writer.ts'
 import type { Wire, WireOwner } from './wire.ts'
 
@@ -43,6 +44,8 @@ export class SocketWire implements Wire {
   #error: Error | undefined
   /** Why nothing can be written any more, though there may be something to read. */
   #unwritable: Error | undefined
+  /** It is to a server, whose end may be that of a response. */
+  #connected = false
   /** Of a socket that asks where to read to. */
   #handle: Handle | undefined
   #target: ReadTarget | undefined
@@ -61,9 +64,10 @@ export class SocketWire implements Wire {
     this.owner = owner
     this.leg = shm ? new Leg(socket, 'socket') : undefined
     socket.on('end', () => {
-      // No end in order: the error has been reported to a write, and there is no other.
-      if (this.#unwritable === undefined) this.owner.onEnd()
-      else socket.destroy(this.#unwritable)
+      // The error may have been reported to a write, and there is no other.
+      const reset = this.#unwritable ?? this.#reset()
+      if (reset === undefined) this.owner.onEnd()
+      else socket.destroy(reset)
     })
     socket.on('drain', () => this.owner.onDrain())
     // 'close' follows and does what is to be done; a peer may reset whenever it likes.
@@ -225,7 +229,14 @@ export class SocketWire implements Wire {
     socket.destroy(error)
   }
 
+  /** An end that is none. */
+  #reset(): Error | undefined {
+    const fd = (this.#socket as unknown as Wrapped)._handle?.fd ?? -1
+    return this.#connected && fd >= 0 ? resetOf(fd) : undefined
+  }
+
   #outliveWrites(): void {
+    this.#connected = true
     const socket = this.#socket
     outliveWrites(socket, (error) => {
       this.#unwritable = error
