@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm'
 
 /** Bytes of new Buffers from one scavenge to the next; V8 itself waits for 32 MiB. */
 const BYTES_PER_SCAVENGE = 16 * 1024 * 1024
-/** Larger ones are V8's: keeping them for longer costs more in fresh pages than its collections. */
-const MAX_BUFFER_BYTES = 2 * 1024 * 1024
+/** Larger ones are V8's: malloc gives their memory back at once. */
+const MAX_BUFFER_BYTES = 8 * 1024 * 1024
 /** What a heap smaller than this may grow by before V8 collects all of it. */
 const ROOM_BYTES = 96 * 1024 * 1024
 /** So many full collections show that the heap lacks that room. */
@@ -20,6 +20,8 @@ const FULL = 4
 type Collect = (options?: { type: 'minor' }) => void
 
 let bytesSince = 0
+/** A scavenge is due when this turn of the event loop is over. */
+let due = false
 /** Null: V8 is left alone. */
 let collect: Collect | null | undefined
 /** Collections since the heap was last given room: full ones, whoever made them, ... */
@@ -34,28 +36,35 @@ let patience = MIN_PATIENCE
  *
  * V8 holds the bytes of young Buffers, too, against what the old generation may grow to: with the
  * small heap of a server every 10 to 70 MiB of them are a full collection of 10 to 40 ms, where a
- * scavenge of 1 ms would have freed them all. So one is made here, before that; and where full
- * collections come all the same, the heap is given room. `SHMESH_SCAVENGE=0` leaves both to V8; it
- * is read at the first of them.
+ * scavenge of 1 ms would have freed them all. So one is made here, before that, when the turn's
+ * requests are done with theirs; and where full collections come all the same, the heap is given
+ * room. `SHMESH_SCAVENGE=0` leaves both to V8; it is read at the first of them.
  */
 export function noteBuffers(bytes: number): void {
   if (bytes > MAX_BUFFER_BYTES) return
   bytesSince += bytes
-  if (bytesSince < BYTES_PER_SCAVENGE) return
+  if (bytesSince < BYTES_PER_SCAVENGE || due) return
+  due = true
+  setImmediate(collectNow)
+}
+
+function collectNow(): void {
+  due = false
   bytesSince = 0
   if (collect === undefined) collect = collector()
   if (collect === null) return
-  if (fullCollections < patience) {
+  if (fullCollections >= patience) giveRoom(collect)
+  else {
     scavenges++
     collect({ type: 'minor' })
-  } else giveRoom(collect)
+  }
 }
 
 /**
  * V8 sets the limit of the old generation at the end of a full collection, as a multiple of what is
  * in use. The multiple is ours during this one only: a heap that has grown meanwhile is V8's.
  */
-function giveRoom(collectNow: Collect): void {
+function giveRoom(collectAll: Collect): void {
   const helped = scavenges >= patience * SCAVENGES_WITH_ROOM
   patience = helped ? MIN_PATIENCE : Math.min(2 * patience, MAX_PATIENCE)
   scavenges = 0
@@ -66,7 +75,7 @@ function giveRoom(collectNow: Collect): void {
   fullCollections--
   const percent = Math.ceil((100 * ROOM_BYTES) / used)
   withFlag(`--heap-growing-percent=${percent}`, '--heap-growing-percent=0', () => {
-    collectNow()
+    collectAll()
   })
 }
 

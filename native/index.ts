@@ -48,9 +48,10 @@ export interface NativeSession {
   send(stream: number): boolean
   /**
    * Takes one slice with room for `bytes`. Returns its header offset, or 0 when there is none;
-   * `sliceHeaderBytes` behind it the payload begins. It is held until sent or released.
+   * `sliceHeaderBytes` behind it the payload begins. It is held until sent or released. Nor is there
+   * one when more than `most` bytes, below 4 GiB, would be in use then.
    */
-  hold(bytes: number): number
+  hold(bytes: number, most: number): number
   /**
    * Publishes `count` held slices, as [header offset, bytes] in `spans`. With status 0 they are
    * given away. With status 5 they are lent: the peer reads and never returns them, the same chain

@@ -113,7 +113,7 @@ export class Exchange implements ResponseTaker, AttemptsOwner {
 
   /** Writes out what the last piece of the client's input led to. */
   flush(): void {
-    this.#connection?.out.flush()
+    if (!this.upload.waits) this.#connection?.out.flush()
   }
 
   /** @param chunk valid during the call */

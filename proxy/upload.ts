@@ -42,7 +42,10 @@ export class Upload {
     return this.#body.complete
   }
 
-  /** The client must not be read: there is no memory for what it sends, for some ms. */
+  /**
+   * For some ms there is no memory for what the client sends: it must not be read. Nor is anything
+   * sent, a head least of all: what the app makes of that would wait, too.
+   */
   get waits(): boolean {
     return this.#direct?.waits === true
   }
@@ -104,8 +107,9 @@ export class Upload {
 
   /** After the upstream's connection has been given up: what was read for it goes nowhere. */
   endDirect(): void {
-    this.#direct?.end()
+    const unsent = this.#direct?.end()
     this.#direct = undefined
+    if (unsent !== undefined) this.#body.add(unsent, undefined)
   }
 
   /** The request has been answered: what still comes of it is only read. */
@@ -130,11 +134,15 @@ export class Upload {
     const to = connection.wire
     if (!(to instanceof ChannelWire) || !(downstream.wire instanceof SocketWire)) return false
     if (this.#body.keeps || !downstream.wire.mayReadInto) return false
-    connection.out.flush()
     this.#impatient ||= this.#direct?.gaveUp === true
-    this.#direct = DirectBody.begin(downstream, downstream.wire, to, chunk, !this.#impatient)
+    const begin = () => {
+      connection.out.flush()
+      this.#body.passed()
+    }
+    const waited = this.#impatient ? undefined : begin
+    this.#direct = DirectBody.begin(downstream, downstream.wire, to, chunk, waited)
     if (this.#direct === undefined) return false
-    this.#body.passed()
+    if (!this.#direct.waits) begin()
     return true
   }
 }

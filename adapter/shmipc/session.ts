@@ -29,6 +29,9 @@ import { ShmStream } from './stream.ts'
 import { StreamRouter } from './stream-router.ts'
 import { StreamTable } from './stream-table.ts'
 
+/** More than any session's memory. */
+const MAX_MEMORY = 2 ** 32 - 1
+
 export interface SessionEvents {
   /** A client opened a stream and sent something on it. Server side only. */
   stream: [stream: ShmStream]
@@ -68,7 +71,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
   /** @internal Why it was over before it began. */
   readonly failure: ShmError | undefined
   /** @internal */ readonly waiters: SliceWaiters
-  /** @internal */ readonly slices: SliceQueue = new SliceQueue(this)
+  /** @internal */ readonly slices: SliceQueue
   /** @internal */ readonly borrowed: BorrowedSlices
   /** @internal */ readonly leaks: LeakWatch
   /** @internal */ readonly lent: LentBodies = new LentBodies(this)
@@ -123,6 +126,7 @@ export class ShmSession extends EventEmitter<SessionEvents> {
     this.#arrivals = new Arrivals(router, this.memory, words)
     this.spans = new Uint32Array(2 * description.slices)
     this.waiters = new SliceWaiters()
+    this.slices = new SliceQueue(this, description.budget)
     this.peerPid = description.peerPid
     this.leaks = new LeakWatch(path, options.leakWarningMs, () =>
       this.#ended
@@ -243,10 +247,12 @@ export class ShmSession extends EventEmitter<SessionEvents> {
 
   /**
    * A slice with room for `bytes` in one piece, to be filled in place; undefined when there is none.
+   *
+   * @param most with it no more bytes than these may be in use
    */
-  hold(bytes: number): HeldSlice | undefined {
+  hold(bytes: number, most: number = MAX_MEMORY): HeldSlice | undefined {
     if (this.#ended || !this.sealed) return undefined
-    const slice = this.native.hold(bytes)
+    const slice = this.native.hold(bytes, most)
     if (slice === 0) return undefined
     const payload = slice + this.#sliceHeaderBytes
     return new HeldSlice(this, slice, this.memory.subarray(payload, payload + bytes))

@@ -1,6 +1,12 @@
 import type { HeldSlice } from './held-slice.ts'
 import type { ShmSession } from './session.ts'
 
+/**
+ * Larger slices may make up half of the memory only. More bodies at a time than those few would not
+ * be done sooner, and what user code makes of them must not outlive the scavenges of as many others.
+ */
+const LARGE_BYTES = 2 * 1024 * 1024
+
 interface Waiting {
   readonly bytes: number
   readonly since: number
@@ -13,16 +19,19 @@ interface Waiting {
  */
 export class SliceQueue {
   readonly #session: ShmSession
+  readonly #budget: number
   readonly #waiting = new Set<Waiting>()
 
-  constructor(session: ShmSession) {
+  /** @param budget payload bytes that may be in use */
+  constructor(session: ShmSession, budget: number) {
     this.#session = session
+    this.#budget = budget
   }
 
   /** As `ShmSession.hold`, but not past those who wait for no more bytes. */
   hold(bytes: number): HeldSlice | undefined {
     for (const other of this.#waiting) if (other.bytes <= bytes) return undefined
-    return this.#session.hold(bytes)
+    return this.#hold(bytes)
   }
 
   /**
@@ -43,7 +52,7 @@ export class SliceQueue {
     let refused = Number.POSITIVE_INFINITY
     for (const waiting of this.#waiting) {
       const { bytes, since, given } = waiting
-      const held = bytes < refused ? this.#session.hold(bytes) : undefined
+      const held = bytes < refused ? this.#hold(bytes) : undefined
       if (held !== undefined) waiters.served()
       else {
         refused = Math.min(refused, bytes)
@@ -53,5 +62,12 @@ export class SliceQueue {
       given(held)
     }
     return this.#waiting.size === 0
+  }
+
+  #hold(bytes: number): HeldSlice | undefined {
+    if (bytes <= LARGE_BYTES) return this.#session.hold(bytes)
+    const budget = this.#budget
+    // Of little memory one large slice is more than half.
+    return this.#session.hold(bytes, Math.max(budget / 2, Math.min(budget, 2 * bytes)))
   }
 }

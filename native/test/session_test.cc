@@ -163,6 +163,20 @@ TEST(DrainStopsWhereTheNextMessageMightNotFit) {
   CHECK_EQ(pair.server->counters().events_received, 20u);
 }
 
+TEST(DrainStopsBehindMessagesOfAMebibyte) {
+  SessionPair pair(16 * 1024 * 1024);
+  for (int i = 0; i < 3; i++) SendMessage(*pair.client, 1, Session::kDrainBytes / 2 + 1);
+  std::vector<std::uint32_t> words(3 * pair.server->MaxEventWords());
+  for (const std::uint64_t events : {2u, 3u, 3u}) {
+    const auto used = static_cast<std::size_t>(pair.server->Drain(words));
+    CHECK_EQ(pair.server->counters().events_received, events);
+    // Of each message one slice: header offset, payload offset, bytes.
+    for (std::size_t at = 0; at < used; at += 7) CHECK(pair.server->Release(words[at + 4]));
+  }
+  CHECK_EQ(pair.server->counters().bytes_received, 3 * (Session::kDrainBytes / 2 + 1));
+  CheckNothingOut(pair);
+}
+
 TEST(AMessageMayTakeEverySliceThereIs) {
   SessionPair pair;
   std::vector<SliceSpan> all;

@@ -51,7 +51,8 @@ export class DirectBody implements ReadTarget {
   /**
    * Begins with `first`, which is copied and read already.
    *
-   * @param patient it may wait for a slice; see {@link waits}
+   * @param waited it may wait for a slice, see {@link waits}: called when that is over, before
+   *   anything is sent
    * @returns undefined when what is missing is not worth it, or there is no slice
    */
   static begin(
@@ -59,7 +60,7 @@ export class DirectBody implements ReadTarget {
     from: SocketWire,
     to: ChannelWire,
     first: Buffer,
-    patient: boolean
+    waited: (() => void) | undefined
   ): DirectBody | undefined {
     const { missing } = source
     if (first.length < MIN_FIRST_BYTES || missing < MIN_DIRECT_BYTES) return undefined
@@ -71,9 +72,12 @@ export class DirectBody implements ReadTarget {
       from.readInto(body)
       return body
     }
-    if (!patient || missing < MIN_AWAITED_BYTES) return undefined
+    if (waited === undefined || missing < MIN_AWAITED_BYTES) return undefined
     body.#first = Buffer.from(first)
-    body.#forget = to.holdSoon(bytes, (given) => body.#given(given))
+    body.#forget = to.holdSoon(bytes, (given) => {
+      waited()
+      body.#given(given)
+    })
     return body
   }
 
@@ -116,13 +120,22 @@ export class DirectBody implements ReadTarget {
     this.#source.passed(bytes)
   }
 
-  /** What has come is sent, unless the upstream is gone or it still waits. Idempotent. */
-  end(): void {
-    this.#forget?.()
-    this.#forget = undefined
-    if (this.#held === undefined) return
-    this.#from.endReadInto()
-    this.#send()
+  /**
+   * What has come is sent, unless the upstream is gone. Idempotent.
+   *
+   * @returns what has come while it waited, of which nothing is sent
+   */
+  end(): Buffer | undefined {
+    if (this.#forget !== undefined) {
+      this.#forget()
+      this.#forget = undefined
+      return this.#first
+    }
+    if (this.#held !== undefined) {
+      this.#from.endReadInto()
+      this.#send()
+    }
+    return undefined
   }
 
   #takeNext(): boolean {

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { eventually } from '../../test/support/eventually.ts'
 import { pattern, sha256 } from '../../test/support/pattern.ts'
 import { scene } from '../../test/support/scene.ts'
-import type { ShmSession, ShmStream } from '../index.ts'
+import type { HeldSlice, ShmSession, ShmStream } from '../index.ts'
 import { closing, command, openSession, type Pair, quiet, readAll } from './peer.ts'
 
 /** A region this small has slices for about half a stream's window. */
@@ -250,4 +250,32 @@ test('a graceful close delivers what is still on the socket', async (t) => {
   assert.equal(await closed, undefined)
   const [outcome] = await pair.peer.call('outcomes', 1)
   assert.deepEqual(outcome, { command: 'end', error: null, bytesRead: body.length + 4 })
+})
+
+test('what comes by the socket waits for all that was put into the ring before it', async (t) => {
+  const pair = await openSession(await scene(t), '128MiB')
+  const { session } = pair
+  const held: HeldSlice[] = []
+  let before: Upload[] = []
+  let last: Upload | undefined
+  await whileBlocked(pair, async () => {
+    // More than is taken in one turn, and than one look at the socket takes of it.
+    before = Array.from({ length: 40 }, (_, i) => upload(session, 1_000_000, i))
+    const stream = command(session, 'hash')
+    const answer = readAll(stream).then(String)
+    const body = pattern(60_000)
+    stream.write(body.subarray(0, 1000))
+    for (const bytes of [4_000_000, 1_000_000, 200_000, 30_000, 1]) {
+      for (let slice = session.hold(bytes); slice !== undefined; slice = session.hold(bytes)) {
+        held.push(slice)
+      }
+    }
+    stream.end(body.subarray(1000))
+    await eventually('the rest has gone by the socket', () => stream.fallbackBytes > 0)
+    last = { stream, answer, expected: `${body.length} ${sha256(body)}` }
+    for (const slice of held) slice.release()
+  })
+  assert.equal(await last!.answer, last!.expected)
+  for (const { answer, expected } of before) assert.equal(await answer, expected)
+  await quiet(session)
 })

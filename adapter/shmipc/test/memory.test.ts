@@ -33,10 +33,10 @@ test('a body in one held slice is lent to many streams and sent at last', async 
   const { native, memory, spans } = session
   const { sliceHeaderBytes, maxSliceBytes } = native.describe()
   assert.equal(maxSliceBytes, 4 * MIB + HEAD_ROOM)
-  assert.equal(native.hold(maxSliceBytes + 1), 0)
+  assert.equal(native.hold(maxSliceBytes + 1, 64 * MIB), 0)
 
   const body = pattern(200_000)
-  const slice = native.hold(body.length)
+  const slice = native.hold(body.length, 64 * MIB)
   body.copy(memory, slice + sliceHeaderBytes)
   const publish = (id: number, status: 0 | 5) => {
     spans.set([slice, body.length])

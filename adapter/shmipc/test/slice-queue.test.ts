@@ -73,3 +73,24 @@ test('nobody waits for slices that do not come back, and who is forgotten hears 
 
   assert.deepEqual(turns, ['patient in vain'])
 })
+
+for (const [memory, most] of [
+  ['64MiB', 3],
+  ['32MiB', 1]
+] as const) {
+  test(`of ${memory} the largest slices make up half at most, and there is one`, async (t) => {
+    const here = await scene(t)
+    const { session } = await openSession(here, memory)
+    const held: HeldSlice[] = []
+    here.defer(() => {
+      for (const slice of held) slice.release()
+    })
+    for (let slice = session.slices.hold(4 * MIB); slice; slice = session.slices.hold(4 * MIB)) {
+      held.push(slice)
+    }
+    assert.equal(held.length, most)
+    const other = session.slices.hold(MIB)
+    assert.ok(other, 'the rest is for others')
+    held.push(other)
+  })
+}

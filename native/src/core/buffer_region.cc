@@ -169,9 +169,15 @@ SliceList::Outcome BufferRegion::Take(SliceList& list, std::uint32_t& offset) {
   return outcome;
 }
 
-SliceList::Outcome BufferRegion::Hold(std::uint32_t bytes, std::uint32_t& slice) {
+SliceList::Outcome BufferRegion::Hold(std::uint32_t bytes, std::uint32_t& slice,
+                                      std::uint64_t most) {
   for (auto& list : lists_) {
-    if (list.geometry().payload < bytes) continue;
+    const std::uint32_t payload = list.geometry().payload;
+    if (payload < bytes) continue;
+    if (charged_ + payload > most) {
+      if (!Reclaim()) return SliceList::Outcome::kCorrupt;
+      if (charged_ + payload > most) return SliceList::Outcome::kEmpty;
+    }
     const auto outcome = Take(list, slice);
     if (outcome != SliceList::Outcome::kEmpty) return outcome;
   }

@@ -54,8 +54,9 @@ class BufferRegion {
   // Takes slices for up to `bytes`, at most kMaxChain; `spans` receives as many as were had, with
   // the bytes each is to carry. Returns the bytes covered, or -1 when the region is corrupt.
   std::int64_t Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans);
-  // Takes one slice of at least `bytes`, the smallest that is to be had.
-  SliceList::Outcome Hold(std::uint32_t bytes, std::uint32_t& slice);
+  // Takes one slice of at least `bytes`, the smallest that is to be had, unless more payload bytes
+  // than `most` would be in use then.
+  SliceList::Outcome Hold(std::uint32_t bytes, std::uint32_t& slice, std::uint64_t most = kMaxMemory);
   // Whether `spans` are slices we hold, each once and none of them lent, carrying no more than they
   // can: what Seal and a first Lend take.
   bool Sendable(std::span<const SliceSpan> spans) noexcept;

@@ -71,9 +71,9 @@ bool Session::Send(std::uint32_t stream, std::span<const SliceSpan> spans) {
   return false;
 }
 
-std::uint32_t Session::Hold(std::uint32_t bytes) {
+std::uint32_t Session::Hold(std::uint32_t bytes, std::uint64_t most) {
   std::uint32_t slice = 0;
-  switch (region_.Hold(bytes, slice)) {
+  switch (region_.Hold(bytes, slice, most)) {
     case SliceList::Outcome::kOk:
       return slice;
     case SliceList::Outcome::kCorrupt:
@@ -123,9 +123,10 @@ std::int64_t Session::Drain(std::span<std::uint32_t> words) {
   // After what was read above: zeros there may be the guard's.
   if (truncated()) return Corrupt({});
   std::size_t used = 0;
+  std::size_t payload = 0;
   Event event{};
   // A message may take MaxEventWords: stop while one more certainly fits.
-  while (words.size() - used >= MaxEventWords()) {
+  while (words.size() - used >= MaxEventWords() && payload < kDrainBytes) {
     const PopResult result = receive_.Peek(event);
     if (result == PopResult::kCorrupt) return Corrupt("a counter of the ring was overwritten");
     if (result == PopResult::kEmpty) break;
@@ -144,8 +145,10 @@ std::int64_t Session::Drain(std::span<std::uint32_t> words) {
       words[used++] = slice.slice;
       words[used++] = slice.payload;
       words[used++] = slice.bytes;
+      payload += slice.bytes;
     }
   }
+  counters_.bytes_received += payload;
   if (truncated()) return Corrupt({});
   return static_cast<std::int64_t>(used);
 }

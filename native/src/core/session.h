@@ -48,8 +48,9 @@ class Session {
 
   // Takes slices for up to `bytes`. See BufferRegion::Allocate.
   std::int64_t Allocate(std::uint32_t bytes, std::vector<SliceSpan>& spans);
-  // One slice of at least `bytes`, by its header offset; 0 when none is to be had.
-  std::uint32_t Hold(std::uint32_t bytes);
+  // One slice of at least `bytes`, by its header offset; 0 when none is to be had, or when more
+  // payload bytes than `most` would be in use then.
+  std::uint32_t Hold(std::uint32_t bytes, std::uint64_t most = UINT64_MAX);
   // Publishes a message of allocated slices. False when the ring is full, the slices stay ours; or
   // when `corrupt`.
   [[nodiscard]] bool Send(std::uint32_t stream, std::span<const SliceSpan> spans);
@@ -63,7 +64,8 @@ class Session {
   // the caller's mistake, not the peer's.
   [[nodiscard]] bool Release(std::uint32_t slice) { return region_.Free(slice); }
 
-  // Moves arrived events to `words` until the ring is empty or `words` is full:
+  // Moves arrived events to `words` until the ring is empty, `words` is full, or messages of
+  // kDrainBytes are among them, which shall have been read before there are more:
   //   stream, status, value, slices, then for each slice: header offset, payload offset, bytes
   // Returns the words written, or -1 when corrupt.
   std::int64_t Drain(std::span<std::uint32_t> words);
@@ -94,6 +96,7 @@ class Session {
   bool Trim();
   bool HasIdle() const noexcept { return region_.HasIdle(); }
   static constexpr std::uint32_t kIdleMs = 2000;
+  static constexpr std::size_t kDrainBytes = 1 << 20;
   // The slices somebody has, at most `most`, those longest with their holder first.
   std::vector<SliceHolder> Holders(std::size_t most);
 
@@ -110,6 +113,7 @@ class Session {
     std::uint64_t wakes_received = 0;
     std::uint64_t events_sent = 0;
     std::uint64_t events_received = 0;
+    std::uint64_t bytes_received = 0;
     std::uint64_t allocation_failures = 0;
     std::uint64_t ring_full = 0;
     std::uint64_t punched_bytes = 0;

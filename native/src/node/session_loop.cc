@@ -1,4 +1,6 @@
 // A session in the event loop: when arrived events are delivered and when the peer is woken.
+#include <algorithm>
+
 #include "call.h"
 #include "session_object.h"
 
@@ -6,7 +8,9 @@ namespace shm {
 namespace {
 
 // Passes over the ring before the loop gets its turn back.
-constexpr int kMaxPasses = 8;
+constexpr std::int64_t kMaxPasses = 8;
+// Bytes of messages before the loop gets its turn back: what was made of them is done with then.
+constexpr std::uint64_t kMaxTurnBytes = 8 << 20;
 // A wake-up is put off to the end of the turn, but a long turn must not make the peer wait.
 constexpr std::uint64_t kMaxWakeDelayNs = 100'000;
 // How long arrivals that follow each other closely keep sockets and timers of the loop waiting.
@@ -110,7 +114,13 @@ void SessionObject::Pump() {
   // Entered again from a callback that polls: the outer loop will see what is there.
   if (pumping_) return;
   pumping_ = true;
-  for (int pass = 0; session_ && pass < kMaxPasses; pass++) {
+  const std::uint64_t before = session_->counters().bytes_received;
+  // Who polls does it for what came by the socket: all that was published before goes first.
+  const std::int64_t all = from_loop_ ? 0 : session_->receive_queue().Backlog();
+  const std::int64_t most = std::max(kMaxPasses, all);
+  for (std::int64_t pass = 0; session_ && pass < most; pass++) {
+    const bool enough = session_->counters().bytes_received - before >= kMaxTurnBytes;
+    if (from_loop_ && enough) break;
     const std::int64_t used = session_->Drain(words_);
     if (used < 0) {
       Corrupt();

@@ -35,11 +35,12 @@ napi_value SessionObject::Send(const MessageCall& call) {
   return call.Boolean(sent);
 }
 
-// hold(bytes): the header offset of one slice with room for as many, 0 when none is to be had.
+// hold(bytes, most): the header offset of one slice with room for as many, 0 when none is to be had,
+// or when more than `most` bytes would be in use then.
 napi_value SessionObject::Hold(const MessageCall& call) {
   if (!session_) return call.Number(0);
   Clock();
-  const std::uint32_t slice = session_->Hold(call.Word(0));
+  const std::uint32_t slice = session_->Hold(call.Word(0), call.Word(1));
   if (slice == 0 && session_->corrupt()) Corrupt();
   return call.Number(slice);
 }
