@@ -10,20 +10,20 @@ const SETTLE_MS = 100
  */
 export class ConfigWatch {
   readonly #file: string
-  readonly #changed: (cause: string) => void
+  #changed: ((cause: string) => void) | undefined
+  /** Why it is to be read again, while there is nobody to be told. */
+  #untold: string | undefined
   readonly #watcher: FSWatcher | undefined
   readonly #onSignal: () => void
   #text: string | undefined
   #settling: NodeJS.Timeout | undefined
 
-  /** @param changed told why */
-  constructor(file: string, changed: (cause: string) => void) {
+  constructor(file: string) {
     this.#file = file
-    this.#changed = changed
     this.#text = this.#read()
     this.#onSignal = () => {
       this.#text = this.#read()
-      changed('SIGHUP')
+      this.#tell('SIGHUP')
     }
     process.on('SIGHUP', this.#onSignal)
     try {
@@ -32,6 +32,12 @@ export class ConfigWatch {
     } catch {
       // Out of watches: SIGHUP is left.
     }
+  }
+
+  /** @param changed told why, at once when there has been a reason since the construction */
+  onChange(changed: (cause: string) => void): void {
+    this.#changed = changed
+    if (this.#untold !== undefined) changed(this.#untold)
   }
 
   close(): void {
@@ -47,8 +53,13 @@ export class ConfigWatch {
       // Something else in the directory has changed, or the file is gone for a moment.
       if (text === undefined || text === this.#text) return
       this.#text = text
-      this.#changed('the file has changed')
+      this.#tell('the file has changed')
     }, SETTLE_MS).unref()
+  }
+
+  #tell(cause: string): void {
+    if (this.#changed === undefined) this.#untold = cause
+    else this.#changed(cause)
   }
 
   #read(): string | undefined {

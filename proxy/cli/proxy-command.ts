@@ -51,9 +51,12 @@ export async function runProxy(args: string[]): Promise<number> {
   const options = readOptions(args, OPTIONS, HELP_COMMAND)
   if (options['help'] === true) return print(HELP)
   if (options['schema'] === true) return print(`${JSON.stringify(configSchema, null, 2)}\n`)
-  const config = readConfig(options)
-  if (options['check'] === true) return print('the configuration is valid\n')
-  return serve(config, () => readConfig(options), options['config'] as string | undefined)
+  const read = () => readConfig(options)
+  if (options['check'] === true) {
+    read()
+    return print('the configuration is valid\n')
+  }
+  return serve(read, options['config'] as string | undefined)
 }
 
 function print(text: string): number {
@@ -108,19 +111,15 @@ function switches(options: OptionValues): Partial<ProxyConfig> {
  * @param read the configuration as it is now
  * @param file where it is; `undefined` when the command line says all
  */
-async function serve(
-  config: ProxyConfig,
-  read: () => ProxyConfig,
-  file: string | undefined
-): Promise<number> {
+async function serve(read: () => ProxyConfig, file: string | undefined): Promise<number> {
+  // Before it is read: a change, or a SIGHUP, while the proxy starts is not lost.
+  const watch = file === undefined ? undefined : new ConfigWatch(file)
+  const config = read()
   const logs = createLogs(config.accessLog?.file)
   process.on('SIGUSR2', () => logs.reopen())
   const proxy = await createProxy(config, logs)
   for (const { name, address } of proxy.addresses) logs.log.info({ name, address }, 'listening')
-  const watch =
-    file === undefined
-      ? undefined
-      : new ConfigWatch(file, (cause) => void reload(proxy, read, logs.log, cause))
+  watch?.onChange((cause) => void reload(proxy, read, logs.log, cause))
   const drained = await untilDrained(proxy, (cause) => logs.log.info({ cause }, 'draining'))
   watch?.close()
   logs.flush()

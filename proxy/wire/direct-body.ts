@@ -31,6 +31,8 @@ export interface BodySource {
  * slice the client is not read: what it sends waits in the kernel, where it costs nothing.
  */
 export class DirectBody implements ReadTarget {
+  /** It waited for a slice in vain. */
+  gaveUp = false
   readonly #source: BodySource
   readonly #from: SocketWire
   readonly #to: ChannelWire
@@ -76,7 +78,9 @@ export class DirectBody implements ReadTarget {
     body.#first = Buffer.from(first)
     body.#forget = to.holdSoon(bytes, (given) => {
       waited()
-      body.#given(given)
+      // What that has sent may have found the upstream gone.
+      if (body.waits) body.#given(given)
+      else given?.release()
     })
     return body
   }
@@ -90,9 +94,6 @@ export class DirectBody implements ReadTarget {
   get resumes(): boolean {
     return this.#held !== undefined && !this.#from.readsInto(this)
   }
-
-  /** It waited for a slice in vain. */
-  gaveUp = false
 
   /**
    * Goes on with what was read to the scratch.
