@@ -5,6 +5,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { type Agent, Agent as HttpAgent, request } from 'node:http'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { eventually } from '../../adapter/test/support/eventually.ts'
 import { type MeshProxy, resolveConfig } from '../index.ts'
 import {
   answering,
@@ -194,4 +195,23 @@ test('SIGHUP and a changed file, under load with bodies: no request fails', asyn
   await load
   assert.ok(done > 150, `${done} requests`)
   assert.match(proxy.stdout, /must have at least one entry/)
+})
+
+test('a file that changes while the proxy starts is read again', async (t) => {
+  const directory = temporaryDirectory(t)
+  const origins = [await fixed(t, 'old'), await fixed(t, 'new')] as const
+  const [CURRENT, NEXT] = origins.map((origin, i) => {
+    const file = join(directory, `${i}.yaml`)
+    const document = documentOf({ upstreams: [origin.address] })
+    writeFileSync(file, JSON.stringify({ version: 1, ...document }))
+    return file
+  }) as [string, string]
+  atEnd(t, () => rmSync(CURRENT))
+  const preloaded = new URL('./rename-on-listen.js', import.meta.url)
+  const environment = { NODE_OPTIONS: `--import=${preloaded}`, CURRENT, NEXT }
+  const proxy = startCli(t, ['proxy', '--config', CURRENT], environment)
+  const { port } = new URL(await addressOf(proxy, 'in'))
+  await eventually('it is read again', () => proxy.stdout.includes('"reloaded"'))
+
+  assert.match(await roundTrip(t, Number(port), LAST), /new$/)
 })
