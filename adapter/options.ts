@@ -24,6 +24,32 @@ export const MIN_WINDOW_BYTES: number = 4 * BYTES.KiB
 export const MAX_WINDOW_BYTES: number = 1 * BYTES.GiB
 
 /**
+ * Refuses what is no options object, and names nobody knows: a typing error is not to be a default.
+ *
+ * @param owner what was given the options, for the message
+ * @throws {InvalidArgumentError}
+ */
+export function checkOptionNames(
+  owner: string,
+  options: unknown,
+  known: readonly string[],
+  ignored: readonly string[] = []
+): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError(owner, 'given an options object', options)
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name) || ignored.includes(name)) continue
+    throw new InvalidArgumentError(owner, `given ${known.join(', ')} only`, name)
+  }
+}
+
+/** @throws {InvalidArgumentError} */
+export function checkBoolean(option: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw new InvalidArgumentError(option, 'true or false', value)
+}
+
+/**
  * `'250ms' | '5s' | '2m' | '1h'` to milliseconds.
  *
  * @param option name of the option, for the message

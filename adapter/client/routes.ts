@@ -78,14 +78,23 @@ export class AskedRoutes implements Routes {
   }
 }
 
+/** A star stands for whole labels, at the beginning only. */
+const HOST = /^(\*\.)?[^*/]+$/
+
 /** @throws {InvalidArgumentError} */
 export function resolveRoutes({ uri, routes }: RouteOptions): Routes {
   const address = uri ?? (routes === undefined ? defaultSocketPath('outbound') : undefined)
   const otherwise = address === undefined ? undefined : parseAddress('uri', address)
   if (typeof routes === 'function') return new AskedRoutes(routes, otherwise)
+  if (routes !== undefined && (typeof routes !== 'object' || routes === null)) {
+    throw new InvalidArgumentError('routes', 'addresses by host, or a function', routes)
+  }
   const paths = new Map<string, string>()
   for (const [host, given] of Object.entries(routes ?? {})) {
-    if (host === '' || host.includes('/')) {
+    if (host === '*') {
+      throw new InvalidArgumentError('routes', "hosts: every other one goes to 'uri'", host)
+    }
+    if (!HOST.test(host)) {
       throw new InvalidArgumentError('routes', "a host such as 'orders.internal' or '*.mesh'", host)
     }
     paths.set(host.toLowerCase(), parseAddress(`routes[${host}]`, given))

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { type RouteOptions, type Routes, resolveRoutes, SocketChoice } from '../client/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import { warnOnce } from '../log.ts'
-import { parseMemory } from '../options.ts'
+import { checkBoolean, parseMemory } from '../options.ts'
 import { Link, type LinkStatistics, UnreachableError } from '../shmipc/index.ts'
 
 /** Those of `http.Agent`, and where requests go. `keepAlive` is `true` unless it is given. */
@@ -69,13 +69,17 @@ export class ShmHttpAgent extends Agent {
   /** @throws {InvalidArgumentError} (`SHM_ERR_INVALID_ARG`) */
   constructor(options: string | ShmHttpAgentOptions = {}) {
     const given = typeof options === 'string' ? { uri: options } : options
+    if (typeof given !== 'object' || given === null) {
+      throw new InvalidArgumentError('ShmHttpAgent', 'given an address or an options object', given)
+    }
     const { uri, routes, memory, failOpen = false, ...rest } = given
     super({ keepAlive: true, ...rest })
-    if (typeof failOpen !== 'boolean') {
-      throw new InvalidArgumentError('failOpen', 'true or false', failOpen)
-    }
+    checkBoolean('failOpen', failOpen)
     parseMemory('memory', memory)
-    this.#routes = resolveRoutes({ ...(uri !== undefined && { uri }), ...(routes && { routes }) })
+    this.#routes = resolveRoutes({
+      ...(uri !== undefined && { uri }),
+      ...(routes !== undefined && { routes })
+    })
     this.#memory = memory
     this.#failOpen = failOpen
   }

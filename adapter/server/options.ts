@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { InvalidArgumentError } from '../errors.ts'
-import { parseDuration } from '../options.ts'
+import { checkBoolean, checkOptionNames, parseDuration } from '../options.ts'
 import {
   defaultSocketPath,
   parseShmAddress,
@@ -103,11 +103,7 @@ export function resolveServerOptions(
   own: readonly string[] = [],
   ignored: readonly string[] = []
 ): ResolvedServerOptions {
-  const known: readonly string[] = [...SERVER_OPTIONS, ...own]
-  for (const name of Object.keys(options)) {
-    if (known.includes(name) || ignored.includes(name)) continue
-    throw new InvalidArgumentError(owner, `given ${known.join(', ')} only`, name)
-  }
+  checkOptionNames(owner, options, [...SERVER_OPTIONS, ...own], ignored)
   const given = options.path === undefined ? [defaultSocketPath('app')] : [options.path].flat()
   if (given.length === 0) throw new InvalidArgumentError('path', 'one path at least', '[]')
   const paths = given.map((path) => parsePath(path as string))
@@ -134,8 +130,4 @@ export function resolveServerOptions(
 function parsePath(path: string): string {
   const directory = parseShmDirectory('path', path)
   return directory === undefined ? parseShmAddress('path', path) : `${directory}/`
-}
-
-function checkBoolean(option: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw new InvalidArgumentError(option, 'true or false', value)
 }

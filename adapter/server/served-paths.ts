@@ -131,12 +131,12 @@ export class ServedPaths {
   }
 
   async #open(): Promise<void> {
-    const { paths, tuning, ...options } = this.#options
+    const { paths, mode, group, takeover, memory, tuning } = this.#options
     const opened: ShmListener[] = []
     try {
       for (const path of paths) {
         const own = path.endsWith('/') ? await socketIn(path.slice(0, -1)) : path
-        opened.push(await listen({ ...tuning, ...options, path: own }))
+        opened.push(await listen({ ...tuning, path: own, mode, group, takeover, memory }))
       }
     } catch (error) {
       await Promise.all(opened.map((listener) => listener.close()))

@@ -1,12 +1,17 @@
 import { getSystemErrorName } from 'node:util'
 import { InvalidArgumentError, ShmError } from '../errors.ts'
-import { parseMemory } from '../options.ts'
+import { checkOptionNames, parseMemory } from '../options.ts'
 import { parseSessionAddress } from './address.ts'
 import { sharedMemory } from './availability.ts'
 import { theDoorman } from './doorman.ts'
 import { QUEUE_CAPACITY } from './limits.ts'
 import { ShmSession } from './session.ts'
-import { pinTo, resolveSessionOptions, type SessionOptions } from './session-options.ts'
+import {
+  pinTo,
+  resolveSessionOptions,
+  SESSION_OPTIONS,
+  type SessionOptions
+} from './session-options.ts'
 
 export interface ConnectOptions extends SessionOptions {
   /**
@@ -30,6 +35,13 @@ export interface ConnectOptions extends SessionOptions {
    */
   readonly plain?: boolean | undefined
 }
+
+const OPTIONS: readonly (keyof ConnectOptions)[] = [
+  'memory',
+  'sharing',
+  'plain',
+  ...SESSION_OPTIONS
+]
 
 /** As the core counts them. */
 const SHARING = { memfd: 0, file: 1, 'file-v2': 2 } as const
@@ -55,12 +67,14 @@ export class UnreachableError extends Error {
  * Opens a session to the server at `address` (`shm:///run/x.sock`, a path, or `shm://127.0.0.1:7000`
  * for TCP on this machine): creates the shared memory, connects, hands it over.
  *
+ * @throws {InvalidArgumentError} for an option that is unknown or cannot be meant
  * @throws {ShmError} `SHM_ERR_UNAVAILABLE` without shared memory in this process, or when it can
  *   wait for no more descriptors,
  *   `SHM_ERR_HANDSHAKE` when somebody listens who does not take it
  * @throws {UnreachableError} when nobody listens
  */
 export async function connect(address: string, options: ConnectOptions = {}): Promise<ShmSession> {
+  checkOptionNames('connect', options, OPTIONS)
   const { path, isLoopback } = parseSessionAddress('address', address)
   const sharing = checkSharing(options.sharing, isLoopback)
   const memory = parseMemory('memory', options.memory)

@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { createServer, type Server, Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { ShmError } from '../errors.ts'
-import { parseMemory } from '../options.ts'
+import { checkBoolean, checkOptionNames, parseMemory } from '../options.ts'
 import { parseSessionAddress } from './address.ts'
 import { sharedMemoryOrWarn, warnOfSockets } from './availability.ts'
 import { type ClaimedPath, type ClaimOptions, claimPath } from './bind.ts'
@@ -13,6 +13,7 @@ import {
   pinTo,
   type ResolvedSessionOptions,
   resolveSessionOptions,
+  SESSION_OPTIONS,
   type SessionOptions
 } from './session-options.ts'
 import type { ShmStream } from './stream.ts'
@@ -31,6 +32,15 @@ export interface ListenOptions extends ClaimOptions, SessionOptions {
    */
   readonly memory?: string | undefined
 }
+
+const OPTIONS: readonly (keyof ListenOptions)[] = [
+  'path',
+  'mode',
+  'group',
+  'takeover',
+  'memory',
+  ...SESSION_OPTIONS
+]
 
 export interface ListenerEvents {
   /** A client opened a stream over shared memory. */
@@ -136,10 +146,13 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
  * Serves `options.path`. Without shared memory (no addon, no memfd, not Linux, `SHMESH_DISABLE=1`)
  * it warns once and serves the same path by ordinary sockets.
  *
+ * @throws {InvalidArgumentError} for an option that is unknown or cannot be meant
  * @throws {ShmError} `SHM_ERR_ADDRESS`, `SHM_ERR_ADDRESS_IN_USE`, `SHM_ERR_PERMISSION`; nothing is
  *   left behind then
  */
 export async function listen(options: ListenOptions): Promise<ShmListener> {
+  checkOptionNames('listen', options, OPTIONS)
+  checkBoolean('takeover', options.takeover ?? false)
   const { path, isLoopback } = parseSessionAddress('path', options.path)
   const resolved: ListenerOptions = {
     ...resolveSessionOptions(options),

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import type { Addon } from '../../native/index.ts'
 import { InvalidArgumentError, ShmError } from '../errors.ts'
-import { parseDuration, parseWindow } from '../options.ts'
+import { checkBoolean, parseDuration, parseWindow } from '../options.ts'
 import { parseLeakWarning } from './leak-watch.ts'
 
 /** Below, a process that spins takes the time from the one it waits for. */
@@ -50,6 +50,14 @@ export interface SessionOptions {
   readonly leakWarning?: string | false | undefined
 }
 
+export const SESSION_OPTIONS: readonly (keyof SessionOptions)[] = [
+  'window',
+  'wakeUp',
+  'pollAnyway',
+  'cpus',
+  'leakWarning'
+]
+
 /** What can be said of the sessions behind an HTTP server, client or proxy. */
 export type SessionTuning = Pick<SessionOptions, 'wakeUp' | 'cpus' | 'leakWarning'>
 
@@ -80,9 +88,7 @@ export interface ResolvedSessionOptions {
 export function resolveSessionOptions(options: SessionOptions): ResolvedSessionOptions {
   const { wakeUp = 'event', pollAnyway = false, cpus } = options
   if (cpus !== undefined) checkCpus(cpus)
-  if (typeof pollAnyway !== 'boolean') {
-    throw new InvalidArgumentError('pollAnyway', 'true or false', pollAnyway)
-  }
+  checkBoolean('pollAnyway', pollAnyway)
   const common = {
     window: parseWindow('window', options.window),
     leakWarningMs: parseLeakWarning('leakWarning', options.leakWarning)

@@ -272,6 +272,9 @@ test('options that cannot be meant are refused by name', () => {
   for (const [options, message] of [
     [{ uri: 'http://x' }, /uri/],
     [{ routes: { 'a/b': '/x' } }, /routes/],
+    [{ routes: '/x.sock' }, /^routes must be/],
+    [{ routes: 0 }, /^routes must be/],
+    [null, /^ShmHttpAgent must be/],
     [{ memory: '12' }, /memory/],
     [{ failOpen: 'yes' }, /failOpen/]
   ] as const) {

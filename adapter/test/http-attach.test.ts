@@ -118,6 +118,7 @@ test('what cannot be served leaves the server as it was', async (t) => {
     message: /remoteAddress .*IP address/
   })
   for (const [options, message] of [
+    [null as never, /^attach must be given an options object/],
     [{ wakeUp: 'never' }, /^wakeUp must be/],
     [{ leakWarning: '0s' }, /^leakWarning must be/],
     [{ cpus: [] }, /^cpus must be/]

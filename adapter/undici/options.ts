@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { type RouteOptions, type Routes, resolveRoutes } from '../client/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
+import { checkBoolean, checkOptionNames, parseMemory } from '../options.ts'
 import { pickSessionTuning, SESSION_TUNING, type SessionTuning } from '../shmipc/index.ts'
 import {
   type EventLimits,
@@ -119,17 +120,12 @@ export function resolveAgentOptions(
   globalDispatcher: () => Dispatcher
 ): ResolvedAgentOptions {
   const options = typeof given === 'string' ? { uri: given } : given
-  if (typeof options !== 'object' || options === null) {
-    throw new InvalidArgumentError('ShmAgent', 'given a shm:// address or an options object', given)
-  }
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue
-    throw new InvalidArgumentError('ShmAgent', `given ${OPTIONS.join(', ')} only`, name)
-  }
+  checkOptionNames('ShmAgent', options, OPTIONS)
   const { failOpen = false, memory } = options
-  if (typeof failOpen !== 'boolean') {
-    throw new InvalidArgumentError('failOpen', 'true or false', failOpen)
-  }
+  checkBoolean('failOpen', failOpen)
+  parseMemory('memory', memory)
+  checkDispatcher('fallback', options.fallback)
+  checkDispatcher('https', options.https)
   const fallback = options.fallback ?? globalDispatcher()
   return {
     routes: resolveRoutes(options),
@@ -142,11 +138,14 @@ export function resolveAgentOptions(
   }
 }
 
+function checkDispatcher(option: string, value: Dispatcher | undefined): void {
+  if (value === undefined || typeof value?.dispatch === 'function') return
+  throw new InvalidArgumentError(option, 'a dispatcher', value)
+}
+
 function resolveOriginOptions(options: ShmAgentOptions): OriginOptions {
   const { maxHeaderSize, maxResponseSize, strictContentLength = true } = options
-  if (typeof strictContentLength !== 'boolean') {
-    throw new InvalidArgumentError('strictContentLength', 'true or false', strictContentLength)
-  }
+  checkBoolean('strictContentLength', strictContentLength)
   return {
     maxConnections: whole('connections', options.connections, 1024, 1),
     queueTimeoutMs: whole('connectTimeout', options.connectTimeout, 10_000),

@@ -136,6 +136,22 @@ test('options that cannot be meant are refused by name', async (t) => {
     await assert.rejects(listen({ path, ...options }), error)
     await assert.rejects(connect(path, options), error)
   }
+  const code = 'SHM_ERR_INVALID_ARG'
+  const listening: [options: object | null, message: RegExp][] = [
+    [{ path, memroy: '8MiB' }, /^listen must be given path, .*, got "memroy"/],
+    [{ path, takeover: 'false' }, /^takeover must be true or false/],
+    [null, /^listen must be given an options object/]
+  ]
+  for (const [options, message] of listening) {
+    await assert.rejects(listen(options as never), { code, message })
+  }
+  const connecting: [options: object | null, message: RegExp][] = [
+    [{ memroy: '8MiB' }, /^connect must be given memory, .*, got "memroy"/],
+    [null, /^connect must be given an options object/]
+  ]
+  for (const [options, message] of connecting) {
+    await assert.rejects(connect(path, options as never), { code, message })
+  }
 })
 
 test('interval on one end only: the other is woken as ever', async (t) => {
