@@ -8,26 +8,16 @@
  * or, when it is none of `node:http`, takes the streams as connections.
  */
 import { Server as HttpServer } from 'node:http'
-import Module, { createRequire, register } from 'node:module'
-import { connect as connectSocket, Server } from 'node:net'
+import Module from 'node:module'
+import { Server } from 'node:net'
 import { join, sep } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import './limited-tests.mjs'
-import { nextPath, splice } from './sockets.mjs'
+import { nextPath, relay } from './sockets.mjs'
+import { ENTRY, requireOf, undici } from './tested-undici.mjs'
 
 const { HOST_SUITE: mode, HOST_SUITE_ROOT: root } = process.env
-const ENTRY = join(root, 'index.js')
 const MEMORY = '8MiB'
 
-// Our adapter must use the undici under test.
-register(
-  `data:text/javascript,${encodeURIComponent(`
-    export const resolve = (name, context, next) =>
-      name === 'undici' ? { url: ${JSON.stringify(pathToFileURL(ENTRY).href)}, shortCircuit: true } : next(name, context)
-  `)}`
-)
-const requireOf = createRequire(ENTRY)
-const undici = requireOf(ENTRY)
 const { kUrl } = requireOf('./lib/core/symbols.js')
 const { ShmAgent } = await import('../../dist/adapter/undici/index.js')
 const { attach } = await import('../../dist/adapter/http/index.js')
@@ -76,14 +66,11 @@ async function serve(server, path, port) {
     await attach(server, { path })
     return
   }
-  const listener = await listen({ path })
-  listener.on('stream', (stream) => {
-    if (mode === 'served') server.emit('connection', stream)
-    else {
-      const socket = connectSocket({ port, host: 'localhost', allowHalfOpen: true })
-      splice(socket.setNoDelay(true), stream)
-    }
-  })
+  let listener
+  if (mode === 'served') {
+    listener = await listen({ path })
+    listener.on('stream', (stream) => server.emit('connection', stream))
+  } else listener = await relay(path, port)
   const { close } = server
   server.close = function (...args) {
     listener.close().catch(() => undefined)
