@@ -1,4 +1,4 @@
-import type { RequestHead } from '../adapter/http1/codec.ts'
+import type { KnownFields, RequestHead } from '../adapter/http1/codec.ts'
 import type { ProxyContext } from './context.ts'
 import type { Destination } from './destination.ts'
 import type { Downstream } from './downstream.ts'
@@ -10,6 +10,8 @@ import type { Cluster } from './upstream/cluster.ts'
 /** What a connection needs to know of the listener that accepted it. */
 export interface DownstreamOwner {
   readonly context: ProxyContext
+  /** Of the requests of all its connections. */
+  readonly known: KnownFields
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
   /** From the head of a request to its end; 0 is no limit. */

@@ -29,7 +29,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   readonly forwarding: Forwarding
   readonly writer: RequestWriter
   readonly #owner: DownstreamOwner
-  readonly #reader = new RequestReader(this)
+  readonly #reader: RequestReader
   #exchange: Exchange | undefined
   /** Read, but not parsed yet. */
   #held: Buffer | undefined
@@ -49,6 +49,7 @@ export class Downstream implements MessageHandler<RequestHead>, Watched {
   /** @param attach makes the wire, told who owns it */
   constructor(attach: (owner: WireOwner) => Wire, owner: DownstreamOwner) {
     this.#owner = owner
+    this.#reader = new RequestReader(this, undefined, owner.known)
     owner.context.deadlines.watch(this)
     this.#deadlines = new ClientDeadlines(owner)
     this.wire = attach({

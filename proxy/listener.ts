@@ -1,5 +1,5 @@
 /** One configured address: what arrives there becomes downstream connections. */
-import type { RequestHead } from '../adapter/http1/codec.ts'
+import { KnownFields, type RequestHead } from '../adapter/http1/codec.ts'
 import type { ShmSession } from '../adapter/shmipc/index.ts'
 import { refusalRecord } from './access-log/exchange-record.ts'
 import { type Binding, bindListener } from './bind-listener.ts'
@@ -19,6 +19,7 @@ import type { Attach } from './upstream/connect.ts'
 
 export class Listener implements DownstreamOwner {
   readonly context: ProxyContext
+  readonly known: KnownFields = new KnownFields()
   headTimeoutMs = 0
   bodyTimeoutMs = 0
   requestTimeoutMs = 0

@@ -3,6 +3,7 @@ export { isFieldValue, isToken } from './characters.ts'
 export { Clock, type Watched } from './clock.ts'
 export { HttpParseError, type HttpParseErrorCode } from './errors.ts'
 export { connectionOptions, HOP_BY_HOP, headerValue } from './headers.ts'
+export { KnownFields } from './known-fields.ts'
 export type { Limits } from './limits.ts'
 export type {
   Framing,

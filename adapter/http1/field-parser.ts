@@ -14,6 +14,8 @@ export const CONNECTION_KEEP_ALIVE = 2
 export const CONNECTION_UPGRADE = 4
 
 const NONE: Headers = []
+/** So many heads in a row that no other reader's resembled: from here on this one keeps its own. */
+const STRANGE_HEADS = 4
 
 const HOST = Buffer.from('host')
 const EXPECT = Buffer.from('expect')
@@ -45,12 +47,19 @@ export class FieldParser {
   host: string | undefined = undefined
   upgrade: string | undefined = undefined
   /** Of `headers`, which holds two strings for each field. */
-  readonly #maxLength: number
-  readonly #known = new KnownFields()
+  readonly maxLength: number
+  #known: KnownFields
+  /** `#known` is other readers' as well. */
+  #shared: boolean
+  /** Heads in a row of which `#known` knew nothing. */
+  #strange = 0
   #trailer = false
 
-  constructor(limits: ResolvedLimits) {
-    this.#maxLength = limits.maxHeaderCount * 2
+  /** @param known shared with other readers */
+  constructor(limits: ResolvedLimits, known?: KnownFields) {
+    this.maxLength = limits.maxHeaderCount * 2
+    this.#known = known ?? new KnownFields()
+    this.#shared = known !== undefined
   }
 
   /** Forgets everything; the headers handed out before stay untouched. */
@@ -77,11 +86,24 @@ export class FieldParser {
     if (this.#trailer || this.count > 0) return this.#lines(text, scratch, from, -1)
     const known = this.#known
     const behind = known.recall(this, scratch, from, text.length)
-    if (this.complete) return behind
+    if (behind > from) {
+      this.#strange = 0
+      if (this.complete) return behind
+    }
     const end =
       behind > from ? this.#lines(text, scratch, behind, -1) : this.#compare(text, scratch, from)
-    if (this.complete) known.remember(this, scratch, from, end)
+    if (this.complete) {
+      known.remember(this, scratch, from, end)
+      if (behind === from) this.#missed()
+    }
     return end
+  }
+
+  /** Peers that send other heads than the rest neither profit from those nor take them from others. */
+  #missed(): void {
+    if (!this.#shared || ++this.#strange < STRANGE_HEADS) return
+    this.#shared = false
+    this.#known = new KnownFields()
   }
 
   /** As `parse`, of lines nothing is known of: what they have in common with the known ones will be. */
@@ -124,7 +146,7 @@ export class FieldParser {
       let valueEnd = i
       while (valueEnd > start && isBlank(bytes[valueEnd - 1] as number)) valueEnd--
       const { headers, count } = this
-      if (count >= this.#maxLength) throw tooMany(this.#maxLength)
+      if (count >= this.maxLength) throw tooMany(this.maxLength)
       const value = text.slice(start, valueEnd)
       headers[count] = text.slice(line, nameEnd)
       headers[count + 1] = value

@@ -57,6 +57,9 @@ class ParsedLines {
  * again and again: where they stand unchanged, byte for byte, they are not parsed again. Kept are
  * those of one head, which others repeat whole as long as its Date is the same, and the first lines
  * that it had in common with another, which a request with an id of its own repeats.
+ *
+ * Connections whose peers send alike may share one: a processor's cache holds one head, not one for
+ * each, and a Date is read once a second.
  */
 export class KnownFields {
   readonly #bytes = new KnownBytes()
@@ -79,7 +82,7 @@ export class KnownFields {
     const whole = this.#whole
     const common = this.#bytes.commonLength(scratch, from, end)
     this.#common = common
-    if (whole.bytes > 0 && common === whole.bytes) {
+    if (whole.bytes > 0 && common === whole.bytes && whole.headers.length <= fields.maxLength) {
       this.#misses = 0
       whole.fill(fields, whole.headers)
       return from + common
@@ -87,6 +90,7 @@ export class KnownFields {
     this.#misses++
     const first = this.#first
     if (first.bytes === 0 || common < first.bytes) return from
+    if (first.headers.length > fields.maxLength) return from
     if (this.#renews && this.#bytes.lineEnd(common) > first.bytes) return from
     first.fill(fields, whole.headers.slice())
     return from + first.bytes

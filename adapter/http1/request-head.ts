@@ -7,6 +7,7 @@ import {
   FieldParser,
   lineEndError
 } from './field-parser.ts'
+import type { KnownFields } from './known-fields.ts'
 import type { ResolvedLimits } from './limits.ts'
 import { CHUNKED, type Framing, NONE, type RequestHead } from './message.ts'
 import type { HeadParser } from './message-reader.ts'
@@ -26,9 +27,9 @@ export class RequestHeadParser implements HeadParser<RequestHead> {
   #target = ''
   #version: 0 | 1 = 1
 
-  constructor(limits: ResolvedLimits) {
+  constructor(limits: ResolvedLimits, known?: KnownFields) {
     this.#limits = limits
-    this.fields = new FieldParser(limits)
+    this.fields = new FieldParser(limits, known)
   }
 
   get complete(): boolean {

@@ -1,3 +1,4 @@
+import type { KnownFields } from './known-fields.ts'
 import { type Limits, resolveLimits } from './limits.ts'
 import type { MessageHandler, RequestHead } from './message.ts'
 import { MessageReader } from './message-reader.ts'
@@ -8,8 +9,9 @@ import { RequestHeadParser } from './request-head.ts'
  * A CONNECT request ends with its head: the bytes behind it stay with the caller.
  */
 export class RequestReader extends MessageReader<RequestHead> {
-  constructor(handler: MessageHandler<RequestHead>, limits?: Limits) {
+  /** @param known shared with other readers of requests; default: one of its own */
+  constructor(handler: MessageHandler<RequestHead>, limits?: Limits, known?: KnownFields) {
     const resolved = resolveLimits(limits)
-    super(handler, new RequestHeadParser(resolved), resolved)
+    super(handler, new RequestHeadParser(resolved, known), resolved)
   }
 }

@@ -2,6 +2,7 @@ import { CR, LF, SP } from './characters.ts'
 import { HttpParseError, hex } from './errors.ts'
 import { CONNECTION_UPGRADE, FieldParser, lineEndError } from './field-parser.ts'
 import { eachElement } from './headers.ts'
+import type { KnownFields } from './known-fields.ts'
 import type { ResolvedLimits } from './limits.ts'
 import { CHUNKED, CLOSE, type Framing, NONE, type ResponseHead, TUNNEL } from './message.ts'
 import type { HeadParser } from './message-reader.ts'
@@ -30,9 +31,9 @@ export class ResponseHeadParser implements HeadParser<ResponseHead> {
   #reason = ''
   #version: 0 | 1 = 1
 
-  constructor(limits: ResolvedLimits) {
+  constructor(limits: ResolvedLimits, known?: KnownFields) {
     this.#maxBytes = limits.maxHeaderBytes
-    this.fields = new FieldParser(limits)
+    this.fields = new FieldParser(limits, known)
   }
 
   get complete(): boolean {

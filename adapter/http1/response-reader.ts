@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../errors.ts'
+import type { KnownFields } from './known-fields.ts'
 import { type Limits, resolveLimits } from './limits.ts'
 import type { MessageHandler, ResponseHead } from './message.ts'
 import { MessageReader } from './message-reader.ts'
@@ -19,9 +20,10 @@ export interface ExpectOptions {
 export class ResponseReader extends MessageReader<ResponseHead> {
   readonly #head: ResponseHeadParser
 
-  constructor(handler: MessageHandler<ResponseHead>, limits?: Limits) {
+  /** @param known shared with other readers of responses; default: one of its own */
+  constructor(handler: MessageHandler<ResponseHead>, limits?: Limits, known?: KnownFields) {
     const resolved = resolveLimits(limits)
-    const head = new ResponseHeadParser(resolved)
+    const head = new ResponseHeadParser(resolved, known)
     super(handler, head, resolved)
     this.#head = head
   }

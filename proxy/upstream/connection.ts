@@ -46,7 +46,7 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   idleUntil = 0
   /** How long it may idle, in milliseconds; less than configured when the peer asks for less. */
   idleLimitMs: number = Number.POSITIVE_INFINITY
-  readonly #reader = new ResponseReader(this)
+  readonly #reader: ResponseReader
   #taker: ResponseTaker | undefined
   #responding = false
   #keepAlive = false
@@ -59,6 +59,7 @@ export class UpstreamConnection implements MessageHandler<ResponseHead> {
   /** @param attach makes the wire, told who owns it */
   constructor(attach: (owner: WireOwner) => Wire, endpoint: Endpoint) {
     this.endpoint = endpoint
+    this.#reader = new ResponseReader(this, undefined, endpoint.known)
     this.wire = attach({
       onBytes: (chunk, lease) => this.#onBytes(chunk, lease),
       onDrain: () => this.#taker?.upstreamDrained(),

@@ -1,5 +1,5 @@
 import type { LookupFunction } from 'node:net'
-import type { Watched } from '../../adapter/http1/codec.ts'
+import { KnownFields, type Watched } from '../../adapter/http1/codec.ts'
 import { Link, type LinkStatistics, type ShmSession } from '../../adapter/shmipc/index.ts'
 import type { ClusterConfig, EndpointConfig } from '../config/types.ts'
 import type { ProxyContext } from '../context.ts'
@@ -39,6 +39,8 @@ export class Endpoint implements Watched {
   readonly weight: number
   readonly ejection: Ejection
   inFlight = 0
+  /** Of the responses of all its connections. */
+  readonly known: KnownFields = new KnownFields()
   readonly #config: EndpointConfig
   readonly #limits: ClusterConfig
   readonly #context: ProxyContext

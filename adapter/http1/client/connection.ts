@@ -1,5 +1,6 @@
 import { equalsIgnoreCase } from '../characters.ts'
 import { HttpParseError } from '../errors.ts'
+import type { KnownFields } from '../known-fields.ts'
 import type { Limits } from '../limits.ts'
 import type { Headers, ResponseHead } from '../message.ts'
 import { type ExpectOptions, ResponseReader } from '../response-reader.ts'
@@ -8,6 +9,8 @@ import type { Exchange } from './exchange.ts'
 
 /** Who owns connections and gives them to exchanges. */
 export interface ConnectionOwner {
+  /** Of the responses of all its connections. */
+  readonly known: KnownFields
   /** It can carry another exchange. */
   onFree(connection: ClientConnection): void
   /** It is gone, or given away; `error` unless we ended it. */
@@ -77,7 +80,8 @@ export class ClientConnection implements WireOwner {
           this.#trailers = trailers
         }
       },
-      limits
+      limits,
+      owner.known
     )
     this.#wire = carrier.takeOver(this)
   }

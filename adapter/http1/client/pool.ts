@@ -1,4 +1,5 @@
 import type { Clock, Watched } from '../clock.ts'
+import { KnownFields } from '../known-fields.ts'
 import type { Limits } from '../limits.ts'
 import type { Carrier } from '../wire.ts'
 import { ClientConnection, type ConnectionOwner } from './connection.ts'
@@ -42,6 +43,7 @@ export interface PoolOwner {
  * answer goes on another when sending it twice does no harm.
  */
 export class ConnectionPool implements ConnectionOwner, Watched {
+  readonly known: KnownFields = new KnownFields()
   readonly #owner: PoolOwner
   readonly #options: PoolOptions
   readonly #clock: Clock

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { METHODS, type Server } from 'node:http'
 import { HttpParseError } from '../errors.ts'
+import type { KnownFields } from '../known-fields.ts'
 import type { Headers, RequestHead } from '../message.ts'
 import { RequestReader } from '../request-reader.ts'
 import type { Lease, WireOwner } from '../wire.ts'
@@ -27,6 +28,8 @@ export type Phase = 'idle' | 'head' | 'body' | 'response'
 
 export interface ConnectionOwner {
   readonly server: Server
+  /** Of the requests of all its connections. */
+  readonly known: KnownFields
   /** The server is closing: each response is the last of its connection. */
   readonly draining: boolean
   /** @internal The connection is somebody else's from here on. */
@@ -78,7 +81,7 @@ export class HttpConnection implements WireOwner, RequestHost, ResponseHost {
       onBody: (chunk: Buffer) => this.#onBody(chunk),
       onEnd: (trailers: Headers) => this.#exchange.onBodyEnd(trailers)
     }
-    this.#reader = new RequestReader(handler, limitsOf(owner.server))
+    this.#reader = new RequestReader(handler, limitsOf(owner.server), owner.known)
   }
 
   start(): void {

@@ -1,5 +1,6 @@
 /** Serves wires with this package's own HTTP/1.1 codec, as connections of a node:http server. */
 import type { Server } from 'node:http'
+import { KnownFields } from '../known-fields.ts'
 import { type ConnectionOwner, HttpConnection } from './connection.ts'
 import { Deadlines } from './deadlines.ts'
 import type { WireStream } from './wire-stream.ts'
@@ -11,6 +12,7 @@ export const HEAD_GRACE_MS = 200
 
 export class HttpConnections implements ConnectionOwner {
   readonly server: Server
+  readonly known: KnownFields = new KnownFields()
   draining = false
   readonly #connections = new Map<HttpConnection, Deadlines>()
   /** No longer HTTP. */

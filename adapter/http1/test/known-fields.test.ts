@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { type RequestHead, RequestReader } from '../index.ts'
+import { HttpParseError, KnownFields, type RequestHead, RequestReader } from '../index.ts'
 import { mutate, Random } from './mutations.ts'
 import { type RequestInput, type ResponseInput, transcribe } from './transcript.ts'
 
@@ -53,18 +53,88 @@ it('reads each response as if it were the first of its connection', () => {
   }))
 })
 
-it('gives requests with the same fields the same array, and any other request one of its own', () => {
-  const heads: RequestHead[] = []
-  const reader = new RequestReader({
-    onHead: (head) => heads.push(head),
+/** Feeds messages that may be anything, in two pieces, each to a reader that shares what it knows. */
+function compareShared(seeds: readonly string[], input: RequestInput | ResponseInput): void {
+  const random = new Random(5)
+  for (let i = 0; i < ITERATIONS / 4; i++) {
+    const known = new KnownFields()
+    for (let k = 0; k < 6; k++) {
+      const message =
+        random.below(3) === 0 ? random.pick(seeds) : (seeds[i % seeds.length] as string)
+      const bytes = Buffer.from(
+        random.below(4) === 0 ? mutate(random, message, seeds) : message,
+        'latin1'
+      )
+      const cut = random.below(bytes.length + 1)
+      const pieces = random.below(2) === 0 ? [bytes] : [bytes.subarray(0, cut), bytes.subarray(cut)]
+      const shared = transcribe(pieces, { ...input, known })
+      assert.deepEqual(shared, transcribe([bytes], input), bytes.toString('latin1'))
+    }
+  }
+}
+
+it('reads each request as if no other connection shared what it knows', () => {
+  compareShared(REQUESTS, { kind: 'request' })
+})
+
+it('reads each response as if no other connection shared what it knows', () => {
+  compareShared(RESPONSES, { kind: 'response', to: ['GET', 'GET'] })
+})
+
+/** Reads requests of one connection; returns the fields of each. */
+function connection(known?: KnownFields, maxHeaderCount?: number): (request: string) => string[] {
+  let headers: string[] = []
+  const handler = {
+    onHead: (head: RequestHead) => {
+      headers = head.headers
+    },
     onBody: () => {},
     onEnd: () => {}
-  })
-  const read = (request: string): string[] => {
+  }
+  const limits = maxHeaderCount === undefined ? {} : { maxHeaderCount }
+  const reader = new RequestReader(handler, limits, known)
+  return (request) => {
     reader.reset()
     reader.feed(Buffer.from(request), 0)
-    return (heads.at(-1) as RequestHead).headers
+    return headers
   }
+}
+
+const ALIKE = 'GET / HTTP/1.1\r\nHost: a.example\r\nAccept: text/plain\r\n\r\n'
+
+it('gives connections that share what they know the same array for the same fields', () => {
+  const known = new KnownFields()
+  const first = connection(known)(ALIKE)
+  assert.equal(connection(known)(ALIKE), first)
+  assert.notEqual(connection(new KnownFields())(ALIKE), first)
+})
+
+it('keeps what it knows apart once none of a few heads was like that of others', () => {
+  const known = new KnownFields()
+  const usual = connection(known)
+  const strange = connection(known)
+  const other = (n: number): string =>
+    `GET / HTTP/1.1\r\nAccept: text/html\r\nX-${n}: 1\r\nHost: b.example\r\n\r\n`
+  for (let n = 1; n <= 4; n++) {
+    usual(ALIKE)
+    usual(ALIKE)
+    strange(other(n % 2))
+  }
+  usual(ALIKE)
+  const kept = usual(ALIKE)
+  strange(other(2))
+  assert.equal(usual(ALIKE), kept)
+  assert.equal(strange(other(2)), strange(other(2)))
+})
+
+it('refuses more fields than its own limit, though others with a higher one know them', () => {
+  const known = new KnownFields()
+  assert.equal(connection(known)(ALIKE).length, 4)
+  assert.throws(() => connection(known, 1)(ALIKE), HttpParseError)
+})
+
+it('gives requests with the same fields the same array, and any other request one of its own', () => {
+  const read = connection()
   const fields = 'Host: a.example\r\nAccept: text/plain\r\nX-Id: '
   read(`GET /1 HTTP/1.1\r\n${fields}1\r\n\r\n`)
   const second = read(`GET /2 HTTP/1.1\r\n${fields}1\r\n\r\n`)

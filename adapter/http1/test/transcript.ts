@@ -1,4 +1,5 @@
 import { HttpParseError } from '../errors.ts'
+import type { KnownFields } from '../known-fields.ts'
 import type { Limits } from '../limits.ts'
 import type { Framing, MessageHandler, RequestHead, ResponseHead } from '../message.ts'
 import { RequestReader } from '../request-reader.ts'
@@ -10,11 +11,13 @@ export type Transcript = string[]
 export interface RequestInput {
   readonly kind: 'request'
   readonly limits?: Limits
+  readonly known?: KnownFields
 }
 
 export interface ResponseInput {
   readonly kind: 'response'
   readonly limits?: Limits
+  readonly known?: KnownFields
   /** The methods of the requests answered, in turn. */
   readonly to: readonly string[]
   readonly upgrade?: string
@@ -75,7 +78,8 @@ function requestRun(lines: Transcript, input: RequestInput): Run {
         ended = true
       }
     ),
-    input.limits
+    input.limits,
+    input.known
   )
   return {
     reader,
@@ -103,7 +107,8 @@ function responseRun(lines: Transcript, input: ResponseInput): Run {
         ended = true
       }
     ),
-    input.limits
+    input.limits,
+    input.known
   )
   const expect = (): void => {
     const method = input.to[answered++]
