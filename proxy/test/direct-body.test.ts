@@ -138,12 +138,12 @@ test('more uploads than there are slices: each waits for its turn, and none lose
     for (const session of listener.sessions) session.destroy()
   })
   const uploads = 20
-  const waiting: ShmStream[] = []
+  const first: ShmStream[] = []
   listener.on('stream', (stream) => {
-    waiting.push(stream)
-    if (waiting.length < uploads) return
+    if (first.push(stream) < uploads) return
     // Nobody reads before: what there is, is used up, and some wait for it in vain.
-    for (const each of waiting.splice(0)) server.emit('connection', each)
+    const begun = first.length === uploads ? first : [stream]
+    for (const each of begun) server.emit('connection', each)
   })
   const endpoints = [{ address: `shm://${path}`, memory: '8MiB' }]
   const { port, proxy } = await startSimpleProxy(t, [], { cluster: { endpoints } })
