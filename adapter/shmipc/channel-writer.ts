@@ -50,6 +50,8 @@ export class ChannelWriter {
   /** After the last of the queue the peer is told the end. */
   #ending = false
   #continuing = false
+  /** {@link write} has not returned. */
+  #writing = false
   #stopped = false
   /** Why nothing more can be written, when the peer stopped reading. */
   error: Error | undefined
@@ -97,11 +99,12 @@ export class ChannelWriter {
         return true
       }
     }
+    const queued = this.#queue.length > 0
     if (before !== '') this.#add(Buffer.from(before, 'latin1'))
     if (typeof body === 'string') this.#add(Buffer.from(body, encoding), taken)
     else if (body !== undefined) this.#add(copied ? Buffer.from(body) : body, taken, own)
     if (after !== '') this.#add(Buffer.from(after, 'latin1'))
-    this.#continue()
+    if (!queued) this.#begin()
     return this.length <= HIGH_WATER_BYTES
   }
 
@@ -111,8 +114,9 @@ export class ChannelWriter {
       held.release()
       return true
     }
+    const queued = this.#queue.length > 0
     this.#add(held.view.subarray(0, bytes), undefined, held)
-    this.#continue()
+    if (!queued) this.#begin()
     return this.length <= HIGH_WATER_BYTES
   }
 
@@ -195,8 +199,22 @@ export class ChannelWriter {
     this.length += buffer.length
   }
 
+  /**
+   * Sends what has just been written, behind nothing that waits. Who writes is not told meanwhile
+   * that all is sent: it may be in the middle of writing more, and would begin with something else.
+   */
+  #begin(): void {
+    if (this.#continuing) return
+    this.#writing = true
+    try {
+      this.#continue()
+    } finally {
+      this.#writing = false
+    }
+  }
+
   readonly #continue = (): boolean => {
-    // Called again by what `taken` leads to: the outer call goes on with it.
+    // Called again by what `taken` or `onDrain` leads to: the outer call goes on with it.
     if (this.#continuing) return true
     this.#continuing = true
     try {
@@ -208,36 +226,39 @@ export class ChannelWriter {
 
   /** @returns false when it must be called again, for want of slices or of room in the ring */
   #sendQueue(): boolean {
-    while (this.#queue.length > 0) {
-      const { buffer, own } = this.#queue[0]!
-      if (buffer.length === 0) {
-        this.#advance(0)?.()
-        continue
+    do {
+      while (this.#queue.length > 0) {
+        const { buffer, own } = this.#queue[0]!
+        if (buffer.length === 0) {
+          this.#advance(0)?.()
+          continue
+        }
+        // onCredit comes back here.
+        if (this.#credit <= 0) return true
+        const part = Math.min(buffer.length - this.#offset, this.#mostBytes)
+        if (this.#fallback) {
+          this.#sendBySocket(part)
+          continue
+        }
+        const taken =
+          (own !== undefined && this.#offset === 0
+            ? sendInPlace(this.#session, this.#id, own, buffer.length)
+            : undefined) ?? this.#session.native.write(this.#id, buffer, this.#offset, part)
+        if (this.#stopped) return true
+        if (taken === 0) {
+          if (this.#mayWait()) return false
+          continue
+        }
+        if (this.#waitingSince !== 0) this.#session.waiters.served()
+        this.#waitingSince = 0
+        this.#sent(taken)
+        this.length -= taken
+        const done = this.#advance(taken)
+        done?.()
       }
-      // onCredit comes back here.
-      if (this.#credit <= 0) return true
-      const part = Math.min(buffer.length - this.#offset, this.#mostBytes)
-      if (this.#fallback) {
-        this.#sendBySocket(part)
-        continue
-      }
-      const taken =
-        (own !== undefined && this.#offset === 0
-          ? sendInPlace(this.#session, this.#id, own, buffer.length)
-          : undefined) ?? this.#session.native.write(this.#id, buffer, this.#offset, part)
-      if (this.#stopped) return true
-      if (taken === 0) {
-        if (this.#mayWait()) return false
-        continue
-      }
-      if (this.#waitingSince !== 0) this.#session.waiters.served()
-      this.#waitingSince = 0
-      this.#sent(taken)
-      this.length -= taken
-      const done = this.#advance(taken)
-      done?.()
-    }
-    this.#settle()
+      this.#settle()
+      // Who was told of it may have written more.
+    } while (this.#queue.length > 0)
     return true
   }
 
@@ -295,7 +316,7 @@ export class ChannelWriter {
       this.#ending = false
       this.#channel.onFlushed()
     }
-    this.#channel.owner.onDrain()
+    if (!this.#writing) this.#channel.owner.onDrain()
   }
 
   #sent(bytes: number): void {

@@ -22,7 +22,7 @@ export interface ChannelOwner {
    *   memory, valid during the call and for as long as the lease is held
    */
   onBytes(chunk: Buffer, lease: Lease | undefined): void
-  /** All that was written is in shared memory or with the kernel. */
+  /** All that was written is in shared memory or with the kernel. Not within `write`. */
   onDrain(): void
   /** The peer sends no more. */
   onEnd(): void

@@ -93,10 +93,13 @@ export class Outgoing {
   }
 
   #write(): void {
-    const lease = this.#lease
+    const before = this.#before
     const body = this.#body
-    this.#wire.write(this.#before, body, this.#after, lease)
+    const after = this.#after
+    const lease = this.#lease
+    // First: a wire that breaks meanwhile has it discarded, and the lease must end once.
     this.#clear()
+    this.#wire.write(before, body, after, lease)
     lease?.release()
   }
 

@@ -83,6 +83,63 @@ test('write() says when it is enough, and drain when it goes on', async (t) => {
   assert.ok(waits > 0)
 })
 
+/** What its codec sees of a stream that was opened for `line`. */
+function takeOver(session: ShmSession, line: string, onDrain: () => void) {
+  const stream = command(session, line)
+  const answer: Buffer[] = []
+  const channel = stream.takeOver({
+    onBytes: (chunk) => answer.push(Buffer.from(chunk)),
+    onDrain,
+    onEnd: () => undefined,
+    onClose: () => undefined
+  })
+  return { stream, channel, answer: () => Buffer.concat(answer).toString() }
+}
+
+test('a codec that writes more when all was sent has that sent, too', async (t) => {
+  const { session } = await openSession(await scene(t))
+  // The peer credits halves of its window: for the rest of the first it says nothing.
+  const first = pattern(WINDOW + WINDOW / 2)
+  const second = pattern(100_000, 2)
+  let more: Buffer | undefined
+  const { stream, channel, answer } = takeOver(session, 'hash', () => {
+    if (more === undefined) return
+    const body = more
+    more = undefined
+    channel.write('', body, 'latin1', '')
+    channel.end()
+  })
+  channel.write('', first, 'latin1', '')
+  more = stream.alloc(second.length)
+  second.copy(more)
+  const length = first.length + second.length
+  await eventually('the peer has read both', () => answer().startsWith(`${length} `))
+  assert.equal(answer(), `${length} ${sha256(Buffer.concat([first, second]))}`)
+  stream.destroy()
+})
+
+test('a codec is not told in the middle of a write that all was sent', async (t) => {
+  const { session } = await openSession(await scene(t))
+  let writing = false
+  let told = 0
+  const { stream, channel, answer } = takeOver(session, 'hash', () => {
+    if (writing) told++
+  })
+  const bodies = [10, 20_000, 100_000, 300_000, 900_000].map((bytes) => pattern(bytes))
+  writing = true
+  for (const body of bodies) {
+    const own = stream.alloc(body.length)
+    body.copy(own)
+    channel.write('10\r\n', own, 'latin1', '\r\n')
+    channel.write('', body, 'latin1', '')
+  }
+  writing = false
+  channel.end()
+  await eventually('the peer has read all', () => answer() !== '')
+  assert.equal(told, 0)
+  stream.destroy()
+})
+
 test('both ends write more than the window before they read', async (t) => {
   const { session } = await openSession(await scene(t))
   const stream = command(session, 'echo')
