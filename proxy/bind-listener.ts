@@ -17,8 +17,13 @@ export interface Binding {
   /** As a URL, with the port that was really bound. */
   readonly address: string
   readonly sessions: Iterable<ShmSession>
-  /** No new connections; the path disappears. Those that are open stay. */
+  /**
+   * No new connections; the path disappears. Those that are open stay. Clients of shared memory are
+   * asked to begin nothing more in it.
+   */
   stop(): Promise<void>
+  /** Resolves when what was sent can be lost no more by `destroy`. */
+  delivered(): Promise<unknown>
   /** At once; ends what connections share as well. They are closed themselves before. */
   destroy(): void
 }
@@ -63,6 +68,7 @@ class Binder {
       address: `http://${shown}:${actual}`,
       sessions: [],
       stop: () => stopServer(server),
+      delivered: () => Promise.resolve(),
       destroy: () => server.close()
     }
   }
@@ -87,6 +93,7 @@ class Binder {
         claim.release()
         return stopServer(server)
       },
+      delivered: () => Promise.resolve(),
       destroy: () => server.close()
     }
   }
@@ -104,7 +111,8 @@ class Binder {
     return {
       address: `shm://${path}`,
       sessions: listener.sessions,
-      stop: () => listener.close(),
+      stop: () => listener.leave(),
+      delivered: () => Promise.all([...listener.sessions].map((session) => session.delivered())),
       destroy: () => {
         for (const session of listener.sessions) session.destroy()
       }

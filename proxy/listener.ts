@@ -182,6 +182,7 @@ export class Listener implements DownstreamOwner {
         this.#emptied = resolve
       })
     }
+    await this.#binding?.delivered()
     this.#binding?.destroy()
   }
 

@@ -12,9 +12,6 @@ import {
 } from '../shmipc/index.ts'
 import type { ResolvedServerOptions } from './options.ts'
 
-/** A client that is stopped must not keep a server from closing, ms. shmipc-go gives up then. */
-const LEAVE_MS = 2000
-
 /** Where it says what is not as it should be. */
 export interface ServerLog {
   warn(details: { readonly path: string; readonly reason?: string }, message: string): void
@@ -149,9 +146,9 @@ export class ServedPaths {
   async #leave(ask: boolean): Promise<void> {
     // Closed while it opens: what comes of that must go, too.
     await this.#opening?.catch(() => undefined)
-    await Promise.all(this.#listeners.map((listener) => listener.close()))
-    if (!ask) return
-    await within(LEAVE_MS, Promise.all(this.#sessions.map((session) => session.leave())))
+    await Promise.all(
+      this.#listeners.map((listener) => (ask ? listener.leave() : listener.close()))
+    )
   }
 
   #serve(listener: ShmListener): void {
@@ -169,12 +166,4 @@ export class ServedPaths {
     if (value !== undefined) Object.defineProperty(connection, 'remoteAddress', { value })
     return connection
   }
-}
-
-function within(ms: number, work: Promise<unknown>): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }

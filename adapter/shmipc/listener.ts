@@ -52,6 +52,9 @@ export interface ListenerEvents {
   refused: [reason: string]
 }
 
+/** A client that is stopped must not keep a server from closing, ms. shmipc-go gives up then. */
+const LEAVE_MS = 2000
+
 interface ListenerOptions extends ResolvedSessionOptions {
   /** Bytes. */
   readonly maxMemory: number
@@ -109,6 +112,15 @@ export class ShmListener extends EventEmitter<ListenerEvents> {
       await this.#stop()
     })()
     return this.#closed
+  }
+
+  /**
+   * Closes, and asks the clients of its sessions to begin nothing more here: resolves when they have
+   * agreed, or after two seconds. What they began before is still to be served.
+   */
+  async leave(): Promise<void> {
+    await this.close()
+    await within(LEAVE_MS, Promise.all([...this.sessions].map((session) => session.leave())))
   }
 
   #accept(doorman: Doorman, options: ListenerOptions): () => void {
@@ -222,4 +234,12 @@ async function listenBySocket(bindPath: string, path: string): Promise<Server> {
 function listenError(code: string, path: string, cause?: unknown): ShmError {
   const kind = code === 'EACCES' || code === 'EPERM' ? 'SHM_ERR_PERMISSION' : 'SHM_ERR_ADDRESS'
   return new ShmError(kind, `cannot listen on ${path}: ${code}`, { cause })
+}
+
+function within(ms: number, work: Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { Link, listen, type ShmStream } from '../../adapter/shmipc/index.ts'
+import { eventually } from '../../adapter/test/support/eventually.ts'
 import { pattern, sha256 } from '../../adapter/test/support/pattern.ts'
 import { Bytes } from './bytes.ts'
-import { atEnd, startProxy, temporaryDirectory } from './harness.ts'
+import { answering, atEnd, ok, startOrigin, startProxy, temporaryDirectory } from './harness.ts'
 
 /** As it is sent: chunks of every size, up to what is more than a window. */
 const CHUNKS = [1, 5000, 300, 70_000, 2049, 16_384, 1_200_000, 9, 300_000, 40_000, 2000, 66_000]
@@ -94,4 +95,39 @@ test('bodies go from one shared memory to another, every byte in its place', asy
     }
   }
   await Promise.all([upload(), upload(), upload()])
+})
+
+test('clients of a proxy that goes begin nothing more there, and lose nothing', async (t) => {
+  const path = `${temporaryDirectory(t)}/out.sock`
+  let answer: ((text: string) => void) | undefined
+  const old = await startOrigin(t, async (connection) => {
+    await connection.head()
+    answer = (text) => connection.write(text)
+    await connection.gone()
+  })
+  const young = await startOrigin(
+    t,
+    answering(() => ok('new'))
+  )
+  const first = await startOutbound(t, path, old.address)
+  const link = linkTo(t, path)
+  const running = new Bytes((await link.connect()).stream)
+  running.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await eventually('the request is with the origin', () => answer !== undefined)
+  const session = link.session
+
+  await startOutbound(t, path, young.address)
+  const drained = first.proxy.drain()
+  await eventually('the client has been asked to leave', () => link.session !== session)
+  const next = new Bytes((await link.connect()).stream)
+  next.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await next.head()
+  assert.equal(await next.take(3), 'new')
+  next.stream.destroy()
+
+  answer?.(ok('old'))
+  await running.head()
+  assert.equal(await running.take(3), 'old')
+  running.stream.destroy()
+  assert.equal(await drained, true)
 })
