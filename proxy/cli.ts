@@ -54,8 +54,18 @@ function version(): string {
   return manifest.version
 }
 
+// Whoever read it may be gone, or its disk be full. What runs goes on: a proxy is not for its lines.
+let lost = false
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (!lost && error.code !== 'EPIPE') {
+    process.stderr.write(`shmesh: stdout cannot be written any more: ${error.message}\n`)
+  }
+  lost = true
+  process.exitCode ||= 1
+})
+
 main(process.argv.slice(2))
   .catch(reportFailure)
   .then((exitCode) => {
-    process.exitCode = exitCode
+    process.exitCode = exitCode || (lost ? 1 : 0)
   })

@@ -14,7 +14,7 @@ export type {
 } from './message.ts'
 export { RequestReader } from './request-reader.ts'
 export { type ExpectOptions, ResponseReader } from './response-reader.ts'
-export { originForm } from './target.ts'
+export { isAuthority, originForm } from './target.ts'
 export {
   beginRequestHead,
   CHUNK_END,

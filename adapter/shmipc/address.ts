@@ -27,7 +27,7 @@ export function parseShmAddress(option: string, address: string): string {
     const expected = "'shm:///absolute/path.sock' or an absolute path"
     throw new InvalidArgumentError(option, expected, address)
   }
-  checkPath(path)
+  checkPath(path, option)
   return path
 }
 
@@ -101,26 +101,27 @@ function toPath(option: string, address: string): string | undefined {
 /**
  * Checks that a server can bind and a client can connect `path`.
  *
+ * @param option name of the option or argument, for the message
  * @throws {ShmError} `SHM_ERR_ADDRESS`
  */
-export function checkPath(path: string): void {
+export function checkPath(path: string, option: string): void {
   if (path.includes('\0')) {
     throw new ShmError(
       'SHM_ERR_ADDRESS',
-      'the socket path contains a NUL byte; abstract sockets are not supported'
+      `${option}: the socket path contains a NUL byte; abstract sockets are not supported`
     )
   }
   if (path.endsWith('/')) {
     throw new ShmError(
       'SHM_ERR_ADDRESS',
-      `${path} names a directory; add the name of the socket file`
+      `${option}: ${path} names a directory; add the name of the socket file`
     )
   }
   const bytes = Buffer.byteLength(path)
   if (bytes > MAX_PATH_BYTES) {
     throw new ShmError(
       'SHM_ERR_ADDRESS',
-      `the socket path is ${bytes} bytes long and a Unix socket path holds at most ` +
+      `${option}: the socket path is ${bytes} bytes long and a Unix socket path holds at most ` +
         `${MAX_PATH_BYTES}; choose a shorter one: ${path}`
     )
   }
@@ -129,7 +130,7 @@ export function checkPath(path: string): void {
   if (directoryBytes > limit) {
     throw new ShmError(
       'SHM_ERR_ADDRESS',
-      `the directory of the socket is ${directoryBytes} bytes long and may have at most ${limit} ` +
+      `${option}: the directory of the socket is ${directoryBytes} bytes long and may have at most ${limit} ` +
         `(a server first binds a temporary name in it); choose a shorter one: ${path}`
     )
   }

@@ -74,7 +74,7 @@ export async function claimPath(path: string, options: ClaimOptions = {}): Promi
   const gid = options.group === undefined ? undefined : resolveGroup(options.group)
   const takeover = options.takeover === true
   const directory = dirname(path)
-  checkPath(path)
+  checkPath(path, 'path')
   checkDirectory(directory)
   const occupant = await inspectSocket(path)
   if (occupant.state === 'live' && !takeover) throw addressInUse(path)

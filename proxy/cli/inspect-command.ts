@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { ShmError } from '../../adapter/errors.ts'
 import {
@@ -81,7 +81,7 @@ async function inspect(
     return { inspection: await inspectProcess(Number(target), memory), living: true }
   }
   const path = target.startsWith('shm:') ? parseShmAddress('PATH', target) : resolve(target)
-  const file = statSync(path, { throwIfNoEntry: false })
+  const file = look(path)
   if (file === undefined) {
     throw new ShmError(
       'SHM_ERR_INSPECT',
@@ -97,6 +97,19 @@ async function inspect(
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error
     throw unreachable(error, path)
+  }
+}
+
+function look(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new ShmError(
+      'SHM_ERR_PERMISSION',
+      `may not look at ${path} (${code}): become the user its directory belongs to, or root`,
+      { cause: error }
+    )
   }
 }
 

@@ -1,6 +1,8 @@
+import { closeSync, constants, openSync } from 'node:fs'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import sonicBoom from 'sonic-boom'
 import type { LineSink } from '../access-log/access-log.ts'
+import { ConfigError } from '../config/problem.ts'
 import type { ProxyLogs } from '../proxy.ts'
 
 /** Lines gathered before a write, in characters. */
@@ -19,8 +21,11 @@ export interface CliLogs extends ProxyLogs {
 /**
  * Everything goes to stdout as JSON lines; on a terminal, as lines for people instead. The access
  * log goes to `file` when there is one.
+ *
+ * @throws {ConfigError} when nothing can be appended to `file`
  */
 export function createLogs(file: string | undefined): CliLogs {
+  if (file !== undefined) checkAppendable(file)
   if (process.stdout.isTTY) {
     const human = humanStream()
     const log = pino({ base: null }, human)
@@ -45,6 +50,21 @@ export function createLogs(file: string | undefined): CliLogs {
       stdout.flush()
       sink.flush()
     }
+  }
+}
+
+function checkAppendable(file: string): void {
+  const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants
+  try {
+    closeSync(openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o666))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // A pipe that nobody reads yet.
+    if (code === 'ENXIO') return
+    const advice = 'create its directory, or choose a file this user may write'
+    throw new ConfigError([`accessLog.file: cannot append to ${file}: ${code}; ${advice}`], {
+      cause: error
+    })
   }
 }
 

@@ -69,6 +69,7 @@ function readConfig(options: OptionValues): ProxyConfig {
   const listen = (options['listen'] ?? []) as readonly string[]
   const upstream = (options['upstream'] ?? []) as readonly string[]
   if (file !== undefined) {
+    if (file === '') throw new UsageError('--config must be a file, got ""', HELP_COMMAND)
     if (listen.length > 0 || upstream.length > 0) {
       throw new UsageError('--config excludes --listen and --upstream', HELP_COMMAND)
     }

@@ -1,6 +1,7 @@
 /** Reads a configuration and says, with file, line and column, what is wrong with it. */
 import { readFileSync } from 'node:fs'
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import { geteuid } from 'node:process'
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import type { ConfigDocument } from './document.ts'
 import { ConfigError, type ConfigProblem } from './problem.ts'
 import { ConfigReader } from './reader.ts'
@@ -14,9 +15,13 @@ export function loadConfig(file: string): ProxyConfig {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new ConfigError([`${file}: cannot be read: ${(error as Error).message}`], {
-      cause: error
-    })
+    const why = (error as NodeJS.ErrnoException).code ?? (error as Error).message
+    throw new ConfigError(
+      [
+        `${file}: cannot be read: ${why}; give a YAML or JSON file that uid ${geteuid?.()} may read`
+      ],
+      { cause: error }
+    )
   }
   return parseConfig(text, file)
 }
@@ -31,12 +36,49 @@ export function parseConfig(text: string, source: string): ProxyConfig {
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   if (document.errors.length > 0) {
     throw new ConfigError(
-      document.errors.map((error) => `${position(source, lines, error.pos[0])}: ${error.message}`)
+      document.errors.map(({ code, message, pos }) => {
+        const hint = code === 'BAD_ALIAS' ? `; ${QUOTE_STARS}` : ''
+        return `${position(source, lines, pos[0])}: ${message}${hint}`
+      })
     )
   }
-  return resolveConfig(document.toJS() as unknown, (problem) =>
+  const aliases = findWrongAliases(document)
+  if (aliases.length > 0) {
+    throw new ConfigError(
+      aliases.map(({ offset, message }) => `${position(source, lines, offset)}: ${message}`)
+    )
+  }
+  return resolveConfig(toValue(document, source), (problem) =>
     position(source, lines, findOffset(document, problem))
   )
+}
+
+const QUOTE_STARS = 'a host with a star is written in quotes: "*" or "*.mesh"'
+
+/** Those that name no anchor, and those that stand inside what they stand for. */
+function findWrongAliases(document: Document): { offset: number; message: string }[] {
+  const wrong: { offset: number; message: string }[] = []
+  visit(document, {
+    Alias(_, alias, ancestors) {
+      const named = alias.resolve(document)
+      const offset = alias.range?.[0] ?? 0
+      if (named === undefined) {
+        wrong.push({ offset, message: `no anchor &${alias.source} comes before; ${QUOTE_STARS}` })
+      } else if (ancestors.includes(named)) {
+        wrong.push({ offset, message: `*${alias.source} stands for what it is a part of` })
+      }
+    }
+  })
+  return wrong
+}
+
+function toValue(document: Document, source: string): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    // Aliases of aliases, which would take all memory there is.
+    throw new ConfigError([`${source}: ${(error as Error).message}`], { cause: error })
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../../adapter/errors.ts'
+import { isAuthority } from '../../adapter/http1/index.ts'
 import { parseDuration, parseSize } from '../../adapter/options.ts'
 import { type Address, type AddressUse, parseAddress } from './address.ts'
 import { type ConfigPath, type ConfigProblem, formatPath } from './problem.ts'
@@ -43,8 +44,10 @@ export class ConfigReader {
       const forms = pattern ? 'a host, "*.suffix" or "*"' : 'a host without "*"'
       this.problem(path, `"${host}" must be ${forms}`)
     }
-    if (/[\s/:?#@,]/.test(lower.replace(/^\[[0-9a-f:.]+\]$/, ''))) {
-      this.problem(path, `"${host}" must be a host without scheme, port or path`)
+    const name = wild ? lower.replace(/^\*\.?/, '') : lower.replaceAll('*', '')
+    const portless = /:/.test(name.replace(/^\[.*\]$/, ''))
+    if ((name !== '' && !isAuthority(name, false)) || portless) {
+      this.problem(path, `${JSON.stringify(host)} must be a host without scheme, port or path`)
     }
     return lower
   }

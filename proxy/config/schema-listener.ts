@@ -29,6 +29,7 @@ export const listenerSchema: Schema = mapping(
       description: 'Permission bits of the socket. Default 0o600.'
     },
     group: {
+      title: 'group',
       anyOf: [
         { type: 'string', minLength: 1 },
         { type: 'integer', minimum: 0 }

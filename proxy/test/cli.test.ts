@@ -11,7 +11,7 @@ import {
   startOrigin,
   temporaryDirectory
 } from './harness.ts'
-import { addressOf, startApp, startCli, startCliWithin } from './processes.ts'
+import { addressOf, startApp, startCli, startCliWithin, startShell } from './processes.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
@@ -149,7 +149,15 @@ const MISTAKES: readonly (readonly [args: readonly string[], message: RegExp])[]
   [['proxy', '--upsteam=x'], /unknown option --upsteam; did you mean --upstream\?/],
   [['proxy', 'x'], /Unexpected argument 'x'/],
   [['proxy', '--config'], /--config <value>' argument missing/],
-  [['proxy', '--config', '/nonexistent'], /^shmesh: \/nonexistent: cannot be read: ENOENT/],
+  [
+    ['proxy', '--config', '/nonexistent'],
+    /^shmesh: \/nonexistent: cannot be read: ENOENT; give a YAML or JSON file that uid \d+ may read$/m
+  ],
+  [['proxy', '--config='], /^shmesh: --config must be a file, got ""\nTry: shmesh proxy --help\n$/],
+  [
+    ['proxy', '--listen', `shm:///${'x'.repeat(120)}`, '--upstream', 'unix:///x'],
+    /^shmesh: --listen: the socket path is 121 bytes long/
+  ],
   [['proxy', '--config', 'x', '--listen', 'y'], /--config excludes --listen and --upstream/],
   [
     ['proxy', '--listen', 'http://127.0.0.1:0', '--upstream', 'https://a'],
@@ -199,6 +207,39 @@ test('what cannot be bound is named, and nothing else is left bound', async (t) 
     assert.equal(await cli.exit(), 2)
     assert.match(cli.stderr, message)
   }
+})
+
+test('an access log that cannot be written is no access log', async (t) => {
+  const directory = temporaryDirectory(t)
+  const file = `${directory}/shmesh.yaml`
+  for (const [log, code] of [
+    [`${directory}/missing/a.log`, 'ENOENT'],
+    [directory, 'EISDIR']
+  ] as const) {
+    writeFileSync(
+      file,
+      `version: 1
+accessLog: { file: "${log}" }
+listeners: [{ name: a, address: "unix://${directory}/a.sock", routes: [{ cluster: app }] }]
+clusters: [{ name: app, endpoints: [{ address: "http://127.0.0.1:1" }] }]
+`
+    )
+    const cli = startCli(t, ['proxy', '--config', file])
+    assert.equal(await cli.exit(), 2)
+    assert.equal(
+      cli.stderr,
+      `shmesh: accessLog.file: cannot append to ${log}: ${code}; create its directory, or choose a file this user may write\n`
+    )
+    assert.equal(cli.stdout, '')
+  }
+  unlinkSync(file)
+})
+
+test('a full disk behind stdout is said in one line', async (t) => {
+  const command = 'exec "$0" "$@" > /dev/full'
+  const cli = startShell(t, command, ['proxy', '--schema'])
+  assert.equal(await cli.exit(), 1)
+  assert.match(cli.stderr, /^shmesh: stdout cannot be written any more: ENOSPC[^\n]*\n$/)
 })
 
 test('--help, --version and --schema answer on stdout', async (t) => {

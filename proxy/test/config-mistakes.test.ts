@@ -15,6 +15,8 @@ clusters:
 `
 const cluster = (rest: string) => `${listener('')}${rest}`
 
+const more = (key: string, of: string) => `${key}: &${key} [${Array(9).fill(`*${of}`).join(', ')}]`
+
 const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp])[] = [
   [
     'an unknown key, with the nearest valid one',
@@ -218,6 +220,46 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
     /listeners must have at least one entry/
   ],
   ['another version', VALID.replace('version: 1', 'version: 2'), /version must be 1, got 2/],
+  [
+    'a host with a star and without quotes',
+    listener('').replace('cluster: app', 'match: { host: *.mesh }, cluster: app'),
+    /^f\.yaml:5:31: no anchor &\.mesh comes before; .* in quotes: "\*" or "\*\.mesh"$/
+  ],
+  [
+    'a star alone without quotes',
+    listener('').replace('cluster: app', 'match: { host: * }, cluster: app'),
+    /^f\.yaml:5:31: .* in quotes: "\*" or "\*\.mesh"$/
+  ],
+  [
+    'an alias of what it is a part of',
+    listener('').replace('[{ cluster: app }]', '&a [*a]'),
+    /^f\.yaml:5:17: \*a stands for what it is a part of$/
+  ],
+  [
+    'aliases that multiply',
+    ['a: &a [0, 0]', ...'bcdefgh'.split('').map((key, i) => more(key, 'abcdefg'[i]!))].join('\n'),
+    /^f\.yaml: Excessive alias count/
+  ],
+  [
+    'a host that no Host field can be',
+    listener('').replace('cluster: app', 'rewrite: { host: "a\\0" }, cluster: app'),
+    /rewrite\.host: "a\\u0000" must be a host without scheme, port or path$/
+  ],
+  [
+    'a group that is none',
+    listener('    group: []'),
+    /listeners\[0\]\.group must be the name of a group or its number, got \[\]$/
+  ],
+  [
+    'a number to wait for leaks',
+    listener('    leakWarning: 60'),
+    /listeners\[0\]\.leakWarning must be a duration with its unit, such as 60s, or false, got 60$/
+  ],
+  [
+    'a number to wake up by',
+    listener('    wakeUp: 5'),
+    /listeners\[0\]\.wakeUp must be event, poll or a duration with its unit, such as 5ms, got 5$/
+  ],
   ['a key given twice', listener('    name: b'), /^f\.yaml:6:5: Map keys must be unique/],
   ['broken YAML', 'version: [1', /^f\.yaml:1:/],
   ['a text', 'hello', /the configuration must be a mapping, got "hello"/],

@@ -138,6 +138,6 @@ test('JSON is read as well', () => {
 test('a file that cannot be read is named', () => {
   assert.throws(() => loadConfig('/nonexistent/shmesh.yaml'), {
     code: 'SHM_ERR_CONFIG',
-    message: /^\/nonexistent\/shmesh\.yaml: cannot be read: ENOENT/
+    message: /^\/nonexistent\/shmesh\.yaml: cannot be read: ENOENT; give a YAML or JSON file/
   })
 })

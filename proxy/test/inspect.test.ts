@@ -239,4 +239,8 @@ test('another user is told whose process it is', { skip: process.getuid?.() !== 
     assert.match(cli.stderr, /which is uid 0's: become that user, or root \(you are uid 65534\)/)
     assert.doesNotMatch(cli.stdout, /session/)
   }
+  chmodSync(s.directory, 0o700)
+  const cli = new Child(t, process.execPath, [AS_USER, '65534', 'inspect', s.path])
+  assert.equal(await cli.exit(), 2, cli.stdout)
+  assert.match(cli.stderr, /^shmesh: may not look at \S+ \(EACCES\): become .*, or root\n$/)
 })

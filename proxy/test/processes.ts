@@ -102,7 +102,11 @@ export function startCli(
 
 /** `shmesh ...args` with no more than `limit` file descriptors. */
 export function startCliWithin(t: TestContext, limit: number, args: readonly string[]): Child {
-  const script = `ulimit -n ${limit} && exec "$0" "$@"`
+  return startShell(t, `ulimit -n ${limit} && exec "$0" "$@"`, args)
+}
+
+/** A shell's `script`, in which `"$0" "$@"` is `shmesh ...args`. */
+export function startShell(t: TestContext, script: string, args: readonly string[]): Child {
   return new Child(t, '/bin/sh', ['-c', script, process.execPath, CLI, ...args])
 }
 
