@@ -11,21 +11,27 @@
 export type { ShmErrorCode } from './errors.ts'
 export { ConnectionResetError, InvalidArgumentError, ProtocolError, ShmError } from './errors.ts'
 export {
+  type Availability,
   type Channel,
   type ChannelOwner,
   type ConnectOptions,
   connect,
   type HeldSlice,
+  type LeakSuspect,
   type Lease,
   type LeaseTaker,
+  type LinkStatistics,
   type ListenOptions,
   listen,
   type SessionOptions,
+  type SessionReport,
   type SessionStatistics,
   SharedBody,
   type ShmListener,
   type ShmSession,
   type ShmStream,
+  type StreamReport,
+  type StreamStatistics,
   sharedMemory,
   UnreachableError
 } from './shmipc/index.ts'

@@ -85,12 +85,43 @@ function checkScript(folder, env, name, script) {
   if (!ok) fail(`package: ${name} failed\n${output}`)
 }
 
-/** TypeScript's own defaults, under which it also reads what the declarations say of each other. */
+/** What a library in front of this one may export; TypeScript must be able to name its types. */
+const INFERRED = `
+import { createServer } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import { connect, sharedMemory } from 'shmesh'
+import { bufferParser } from 'shmesh/fastify'
+import { attach, ShmHttpAgent } from 'shmesh/http'
+import { ShmAgent, shm } from 'shmesh/undici'
+export const ofApp = (app: FastifyInstance) => [app.shm, app.shm.inspect(), app.shm.statistics()]
+export const parser = bufferParser()
+export const availability = sharedMemory()
+export const report = connect('/x').then((session) => session.report())
+export const streams = report.then(({ perStream, suspects }) => [perStream[0], suspects[0]] as const)
+export const attached = attach(createServer()).then((attachment) => attachment.inspect())
+export const links = [new ShmAgent().statistics().links[0], new ShmHttpAgent().statistics().links[0]]
+export const interceptor = shm()
+`
+
+/**
+ * TypeScript's own defaults, under which it also reads what the declarations say of each other, and
+ * declarations of what is made of them.
+ */
 function checkTypes(folder, names) {
   const probe = names.map((name, i) => `export * as entry${i} from '${name}'`).join('\n')
-  writeFileSync(join(folder, 'types.mts'), probe)
+  writeFileSync(join(folder, 'types.mts'), probe + INFERRED)
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
-  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023']
+  const options = [
+    '--declaration',
+    '--emitDeclarationOnly',
+    '--outDir',
+    'types',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023'
+  ]
   const args = [tsc, ...options, '--types', 'node', 'types.mts']
   const { ok, output } = capture(process.execPath, args, { cwd: folder })
   if (!ok) fail(`package: the types have mistakes\n${output}`)

@@ -13,6 +13,7 @@ import { ReplyMemory } from './reply-memory.ts'
 
 export type { BufferParserOptions } from './buffer-parser.ts'
 export type { ReplyMemory } from './reply-memory.ts'
+export type { SessionReport, SessionStatistics }
 
 /** Of `app.register(shmesh, options)`. */
 export interface ShmPluginOptions extends ServerOptions {

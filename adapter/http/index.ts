@@ -1,4 +1,5 @@
 /** `shmesh/http`: any node:http server, and any client of node:http, through shared memory. */
+export type { LinkStatistics, SessionReport, SessionStatistics } from '../shmipc/index.ts'
 export { type Attachment, type AttachOptions, attach } from './attach.ts'
 export {
   ShmHttpAgent,
