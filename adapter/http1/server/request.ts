@@ -5,6 +5,7 @@ import { noteBuffers } from '../../scavenges.ts'
 import { pushText, withSafeText } from '../../shared-text.ts'
 import type { Headers, RequestHead } from '../message.ts'
 import type { Lease } from '../wire.ts'
+import { abortedError } from './client-error.ts'
 import type { HeaderCombiner } from './combined-headers.ts'
 import { detachSignal, internals, markClosed, state } from './request-internals.ts'
 import { joinsDuplicates } from './server-options.ts'
@@ -91,6 +92,11 @@ export class WireRequest extends IncomingMessage {
    * it arrived in. What was read before must have been taken by `read()`.
    */
   lendTo(taker: BodyTaker): void {
+    if (this.destroyed) {
+      // Complete or not: what it had is gone with it.
+      taker.onBodyEnd(this.errored ?? abortedError())
+      return
+    }
     this.#taker = taker
     // Nobody else will ask for its end.
     this.#consuming = false

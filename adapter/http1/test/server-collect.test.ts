@@ -59,6 +59,31 @@ for (const memory of [undefined, new BodyMemory()]) {
   }
 }
 
+for (const part of ['all', 'half']) {
+  test(`a body is not taken for empty when its client left, having sent ${part} of it`, async (t) => {
+    const scene = new ServerScene(t)
+    let collect: (() => Promise<Buffer>) | undefined
+    scene.server.once('request', (request) => {
+      request.on('error', () => undefined)
+      // As an application does that looks something up first.
+      collect = () =>
+        new Promise((resolve, reject) => {
+          collectBody(request, { limit: 1e6, length: 100_000 }, (error, body) => {
+            if (error === null) resolve(body!)
+            else reject(error)
+          })
+        })
+    })
+    const stream = scene.connect()
+    stream.deliver('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n')
+    stream.deliver(Buffer.alloc(part === 'all' ? 100_000 : 50_000, 'a'))
+    await settled()
+    stream.destroy()
+    await settled()
+    await assert.rejects(collect!(), { code: 'ECONNRESET' })
+  })
+}
+
 test('a body in one piece stays where it arrived until it is given back', async (t) => {
   const memory = new BodyMemory()
   const scene = new ServerScene(t)
