@@ -13,6 +13,22 @@ export class SocketLike extends Duplex {
   #timeout = 0
   #idleTimer: IdleTimer | undefined
 
+  /** Never: a stream is there to be written to from the beginning. */
+  get connecting(): false {
+    return false
+  }
+
+  /** As {@link connecting}. */
+  get pending(): false {
+    return false
+  }
+
+  /** As `net.Socket`'s: which of the two directions are open. */
+  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.readable) return this.writable ? 'open' : 'readOnly'
+    return this.writable ? 'writeOnly' : 'closed'
+  }
+
   /** What {@link setTimeout} was given last, in milliseconds. */
   get timeout(): number {
     return this.#timeout
@@ -64,5 +80,10 @@ export class SocketLike extends Duplex {
     if (this.writable) this.end()
     if (this.writableFinished) this.destroy()
     else this.once('finish', () => this.destroy())
+  }
+
+  /** As {@link destroy}, which is a reset for a peer that has not ended. */
+  resetAndDestroy(): this {
+    return this.destroy()
   }
 }
