@@ -24,6 +24,7 @@ const SCRIPT = {
     finally: 'end'
   },
   '/cut': { parts: [`${OK}content-length: 9\r\n\r\n123`], finally: 'end' },
+  '/destroyed': { parts: [`${OK}content-length: 9\r\n\r\n123`], finally: 'destroy' },
   '/continue': { parts: [`HTTP/1.1 100 Continue\r\n\r\n${OK}content-length: 2\r\n\r\nok`] }
 } as const
 
@@ -79,6 +80,15 @@ test('a response that ends too early says how it was framed', async (t) => {
     const { events, body } = await transcribe(agent, get(path))
     assert.equal(events.at(-1), `error ${code}`, path)
     assert.equal(body, '123', path)
+  }
+})
+
+test('a connection that goes within a response is told of in the words of undici', async (t) => {
+  const { agent } = await setUp(t)
+  for (const path of ['/cut', '/destroyed']) {
+    const text = agent.request(get(path)).then(({ body }) => body.text())
+    const words = { name: 'SocketError', code: 'UND_ERR_SOCKET', message: 'other side closed' }
+    await assert.rejects(text, words, path)
   }
 })
 

@@ -19,11 +19,11 @@ export function translateError(error: Error): Error {
     const message = `cannot reach the proxy: ${error.message}; is it running, and is this its path?`
     return caused(new errors.SocketError(message), error)
   }
-  if (
-    error instanceof ConnectionLostError ||
-    error instanceof ConnectionResetError ||
-    error instanceof ShmError
-  ) {
+  // As of a server that destroys a socket; retry logic is known to look for these words.
+  if (error instanceof ConnectionResetError) {
+    return caused(new errors.SocketError('other side closed'), error)
+  }
+  if (error instanceof ConnectionLostError || error instanceof ShmError) {
     return caused(new errors.SocketError(error.message), error)
   }
   if (error instanceof ResponseCutShortError) {
@@ -40,8 +40,9 @@ export function translateError(error: Error): Error {
   return error
 }
 
-/** As `translateError`, of a connection that broke: a reset of a socket is one of shared memory. */
+/** As `translateError`, of a connection that broke; that of a socket is known by its code. */
 export function translateBreak(error: Error): Error {
+  if (error instanceof ConnectionResetError) return translateError(error)
   const { code } = error as NodeJS.ErrnoException
   if (code !== 'ECONNRESET' && code !== 'EPIPE') return translateError(error)
   return caused(new errors.SocketError(error.message), error)
