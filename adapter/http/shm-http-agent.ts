@@ -62,8 +62,8 @@ export class ShmHttpAgent extends Agent {
   readonly #links = new Map<string, Link>()
   /** By directory. */
   readonly #choices = new Map<string, SocketChoice>()
-  /** Open connections by link. */
-  readonly #streams = new WeakMap<Link, Set<Duplex>>()
+  /** Open connections by link, each with the promise of its close. */
+  readonly #streams = new WeakMap<Link, Map<Duplex, Promise<void>>>()
   #failedOpen = 0
 
   /** @throws {InvalidArgumentError} (`SHM_ERR_INVALID_ARG`) */
@@ -155,7 +155,7 @@ export class ShmHttpAgent extends Agent {
     if (known !== undefined) return known
     const link = new Link(path, { memory: this.#memory })
     this.#links.set(path, link)
-    this.#streams.set(link, new Set())
+    this.#streams.set(link, new Map())
     link.on('renew', (waitUntil) => waitUntil(this.#retire(link)))
     return link
   }
@@ -187,7 +187,8 @@ export class ShmHttpAgent extends Agent {
 
   #keep(link: Link, stream: Duplex, { timeout }: Target): Duplex {
     const streams = this.#streams.get(link)!
-    streams.add(stream)
+    const closed = new Promise<void>((resolve) => stream.once('close', resolve))
+    streams.set(stream, closed)
     stream.once('close', () => streams.delete(stream))
     // Who upgrades counts on it, as on a socket's: it ends behind the end of its server.
     stream.allowHalfOpen = false
@@ -209,9 +210,9 @@ export class ShmHttpAgent extends Agent {
   async #retire(link: Link): Promise<void> {
     const idle = new Set<unknown>(Object.values(this.freeSockets).flat())
     const busy: Promise<void>[] = []
-    for (const stream of [...this.#streams.get(link)!]) {
+    for (const [stream, closed] of [...this.#streams.get(link)!]) {
       if (idle.has(stream)) stream.destroy()
-      else busy.push(new Promise((resolve) => stream.once('close', resolve)))
+      else busy.push(closed)
     }
     await Promise.all(busy)
   }

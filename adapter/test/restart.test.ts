@@ -1,14 +1,17 @@
 /** Apps go and come while clients keep asking: nobody must notice. */
 import assert from 'node:assert/strict'
 import { mkdirSync, rmdirSync, watch } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { ShmHttpAgent } from '../http/index.ts'
+import { listen } from '../shmipc/index.ts'
 import { ShmAgent } from '../undici/index.ts'
 import { type App, agentFor, startApp } from './app.ts'
 import { eventually } from './support/eventually.ts'
 import { pattern } from './support/pattern.ts'
-import { scene } from './support/scene.ts'
+import { type Scene, scene } from './support/scene.ts'
 
 // A process has one descriptor for all its watches, from the first of them on.
 watch(tmpdir()).close()
@@ -134,3 +137,67 @@ test('a pool that had to use sockets returns to shared memory while it is busy',
   assert.deepEqual([...traffic.failures], [])
   assert.equal(link()?.connections.socket, made)
 })
+
+interface AnyAgent {
+  /** Asks, and does not read the answer. */
+  hold(): Promise<unknown>
+  ask(): Promise<string>
+}
+
+function anyAgent(kind: 'ShmAgent' | 'ShmHttpAgent', s: Scene): AnyAgent {
+  if (kind === 'ShmAgent') {
+    const agent = new ShmAgent({ uri: s.path })
+    s.defer(() => agent.destroy())
+    const get = (path: string) => agent.request({ origin: 'http://a', path, method: 'GET' })
+    return {
+      hold: async () => (await get('/hold')).body.on('error', () => undefined),
+      ask: async () => (await get('/')).body.text()
+    }
+  }
+  const agent = new ShmHttpAgent(s.path)
+  s.defer(() => agent.destroy())
+  const get = (path: string) =>
+    new Promise<IncomingMessage>((resolve, reject) => {
+      request({ host: 'a', path, agent }, resolve).on('error', reject).end()
+    })
+  return {
+    hold: async () => (await get('/hold')).on('error', () => undefined),
+    ask: async () => (await get('/')).setEncoding('utf8').reduce((all, text) => all + text, '')
+  }
+}
+
+for (const kind of ['ShmAgent', 'ShmHttpAgent'] as const) {
+  test(`an answer nobody reads is one listener through all restarts, with ${kind}`, async (t) => {
+    const s = await scene(t)
+    const warnings: string[] = []
+    const warned = ({ name }: Error) => warnings.push(name)
+    process.on('warning', warned)
+    s.defer(() => process.off('warning', warned))
+    const start = async (name: string) => {
+      const listener = await listen({ path: s.path, takeover: true })
+      listener.on('stream', (stream) => {
+        stream.on('error', () => undefined)
+        stream.on('data', (head: Buffer) => {
+          const part = head.includes('/hold') ? '' : name
+          stream.write(`HTTP/1.1 200 OK\r\nContent-Length: ${name.length}\r\n\r\n${part}`)
+        })
+      })
+      s.defer(async () => {
+        await listener.close()
+        for (const session of listener.sessions) session.destroy()
+      })
+      return listener
+    }
+    let server = await start('0')
+    const agent = anyAgent(kind, s)
+    await agent.hold()
+    for (let round = 1; round <= 12; round++) {
+      const old = server
+      server = await start(`${round}`)
+      void old.leave()
+      await eventually('the new server is asked', async () => (await agent.ask()) === `${round}`)
+    }
+
+    assert.deepEqual(warnings, [])
+  })
+}

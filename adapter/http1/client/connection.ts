@@ -67,6 +67,7 @@ export class ClientConnection implements WireOwner {
   #lease: Lease | undefined
   /** By this end: its 'close' tells nothing new. */
   #ending = false
+  #closed: Promise<void> | undefined
   #gone = false
 
   constructor(carrier: Carrier, owner: ConnectionOwner, limits?: Limits) {
@@ -88,6 +89,12 @@ export class ClientConnection implements WireOwner {
 
   get exchange(): Exchange | undefined {
     return this.#exchange
+  }
+
+  /** Resolves when its carrier has closed. Whoever asks how often, that is one listener. */
+  get closed(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => this.carrier.duplex.once('close', resolve))
+    return this.#closed
   }
 
   get gone(): boolean {

@@ -114,7 +114,7 @@ export class ConnectionPool implements ConnectionOwner, Watched {
     for (const connection of [...this.#connections]) {
       connection.retired = true
       if (connection.exchange === undefined) connection.destroy()
-      else busy.push(new Promise((resolve) => connection.carrier.duplex.once('close', resolve)))
+      else busy.push(connection.closed)
     }
     await Promise.all(busy)
   }
