@@ -13,7 +13,8 @@ const HELP = `npm run soak [-- OPTIONS]
   --seed N      repeats the scripts of an earlier run
   --peer NAME   go or rust: the other end is shmipc-go or shmipc-rs, as a client and as a server of
                 messages that come back; npm run test:interop -- --build builds it
-  --plain       shmipc's own rules between the same two ends: exit code 0 when they are seen to fail
+  --plain       shmipc's own rules between the same two ends: exit code 0 when they are seen to fail,
+                which takes luck
 
 Two processes on one CPU exchange messages of 1 B to 1 MiB on many streams both ways, with aborts,
 slow readers, views held for a while, and SIGSTOP of either at random moments. Every byte is
