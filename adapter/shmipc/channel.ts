@@ -64,6 +64,8 @@ export class Channel {
   /** The peer is gone, of which its owner hears when it has read what was sent before. */
   #unreachable: Error | undefined
   #weEnded = false
+  /** The owner's end is where it cannot get lost. */
+  #endSent = false
   #shut = false
 
   /** @internal Channels are made by sessions. */
@@ -152,7 +154,9 @@ export class Channel {
 
   /** Half-close, after all that was written. Towards plain shmipc, which has none, it waits. */
   end(): void {
-    this.#writer.end()
+    // The peer's close has ended both directions.
+    if (this.session.peer === 'shmipc' && this.finished) this.#onEndSent()
+    else this.#writer.end()
   }
 
   destroy(error?: Error): void {
@@ -266,6 +270,7 @@ export class Channel {
   /** @internal The owner has read all that the peer sent, and been told that it was all. */
   onRead(): void {
     if (this.#unreachable !== undefined) this.#face.failWrites(this.#unreachable)
+    this.#closeWhenOver()
   }
 
   /** @internal The session's memory goes: what has arrived in full can still be read. */
@@ -286,9 +291,17 @@ export class Channel {
 
   /** @internal What was written before `end` has been taken. */
   onFlushed(): void {
-    this.finish(NOTHING)
-    // A Duplex destroys itself, when its reader has read to the end; here nothing waits to be read.
-    if (this.session.peer === 'shmipc' && this.#peerEnded) this.#face.destroy()
+    this.finish(() => this.#onEndSent())
+  }
+
+  #onEndSent(): void {
+    this.#endSent = true
+    this.#closeWhenOver()
+  }
+
+  /** A Duplex destroys itself when both directions have ended; who took it over waits for `onClose`. */
+  #closeWhenOver(): void {
+    if (this.#endSent && this.ended) process.nextTick(() => this.#face.destroy())
   }
 
   /** @internal The end of it, whoever wanted it. */
@@ -313,5 +326,3 @@ export class Channel {
     this.owner.onClose(error)
   }
 }
-
-const NOTHING = () => undefined
