@@ -16,6 +16,7 @@ const SCRIPT: Readonly<Record<string, Answer>> = {
   '/': { parts: ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'] },
   '/switch': { parts: [`${SWITCHED}greeting`] },
   '/brief': { parts: [`${SWITCHED}farewell`], finally: 'end' },
+  '/gone': { parts: [SWITCHED], finally: 'destroy' },
   '/other': { parts: [SWITCHED.replace('echo', 'other')] },
   '/refuse': { parts: ['HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno'] },
   'far.test:443': { parts: ['HTTP/1.1 200 Connected\r\n\r\n'] },
@@ -85,6 +86,14 @@ for (const transport of ['shm', 'socket']) {
     await eventually('the server let go', async () => (await server.call('connections')) === 0)
   })
 }
+
+test('an upgraded stream that is reset at once fails when it can be listened to', async (t) => {
+  const { agent } = await setUp(t)
+  const { socket } = await upgradeTo(agent, '/gone')
+  const closed = once(socket, 'close').catch((error) => error)
+  assert.equal((await closed).code, 'ECONNRESET')
+  assert.ok(socket.destroyed)
+})
 
 test('CONNECT', async (t) => {
   const { agent } = await setUp(t)
