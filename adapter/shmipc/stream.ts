@@ -171,8 +171,9 @@ export class ShmStream extends SocketLike implements ChannelFace {
   /** @internal */
   fail(error: Error): void {
     if (this.#channel.owner !== this) this.destroy(error)
-    // Not before those who were told 'readable' could read.
-    else process.nextTick(() => this.destroy(error))
+    // As with a socket not in the turn that brought what was sent before: those who were told of
+    // that, or have awaited it, can read and listen first.
+    else setImmediate(() => this.destroy(error))
   }
 
   /** @internal */

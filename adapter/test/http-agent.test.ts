@@ -13,6 +13,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { ShmHttpAgent, type ShmHttpAgentOptions } from '../http/index.ts'
+import { listen } from '../shmipc/index.ts'
 import { startScripted } from './scripted.ts'
 import { eventually } from './support/eventually.ts'
 import { pattern, sha256 } from './support/pattern.ts'
@@ -266,6 +267,28 @@ test('destroy ends everything; a later request begins anew', async (t) => {
   await failed
   assert.equal(shm.statistics().links.length, 0)
   assert.equal(await get(base, '/'), 'ok')
+})
+
+test('who awaits a response can listen before it breaks behind its head', async (t) => {
+  const s = await scene(t)
+  const path = `${s.path}.broken`
+  const listener = await listen({ path })
+  const agent = new ShmHttpAgent({ uri: path })
+  s.defer(() => {
+    agent.destroy()
+    return listener.close()
+  })
+  // Both reach the client in one turn.
+  listener.on('stream', (stream) => {
+    stream.once('data', () => {
+      stream.write(SCRIPT['/cut'].parts[0])
+      stream.destroy()
+    })
+  })
+  const response = await answer(send({ agent, host: 'app.test' }, '/'))
+  assert.equal(response.destroyed, false)
+  response.resume()
+  await assert.rejects(once(response, 'end'), { code: 'ECONNRESET' })
 })
 
 test('options that cannot be meant are refused by name', () => {
