@@ -150,7 +150,7 @@ export class WireRequest extends IncomingMessage {
       return
     }
     if (this.#taker !== undefined) return
-    if (this.#consuming) {
+    if (this.#consuming || this.#isListenedTo) {
       this.once('end', () => this.#finish())
       return
     }
@@ -168,6 +168,13 @@ export class WireRequest extends IncomingMessage {
     // Before `_dump`: that of Node 26 does not wait for an end that comes when it is asked for.
     if (!state(this).ended) this.push(null)
     internals(this)._dump()
+  }
+
+  /** By whom `_read` is called in the next tick. */
+  get #isListenedTo(): boolean {
+    const { readableFlowing } = this
+    if (readableFlowing !== false) return readableFlowing === true
+    return this.listenerCount('data') + this.listenerCount('readable') > 0
   }
 
   /** @internal The client went away, or its bytes are not HTTP. */
