@@ -43,8 +43,9 @@ export interface ShmServer {
   listen(): Promise<void>
   /**
    * A Buffer of the same bytes that may be sent in any number of responses: it is copied to each
-   * client's shared memory once and read there by all of them. It is immutable: what is written to
-   * it afterwards, or to `bytes`, is not sent. Over sockets it is sent as any Buffer.
+   * client's shared memory once and read there by all of them. It must not be written to; what
+   * becomes of `bytes` changes nothing. Below 128 KiB, where a copy costs less than lending, and
+   * over sockets it is sent as any Buffer.
    *
    *     const logo = app.shm.share(await readFile('logo.png'))
    *     app.get('/logo.png', (_, reply) => reply.type('image/png').send(logo))

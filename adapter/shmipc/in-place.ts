@@ -5,6 +5,8 @@ import { Status } from './status.ts'
 
 /** Smaller ones are copied: that costs less than finding out where they lie. */
 const MIN_BYTES = 16 * 1024
+/** Likewise, than a message for the head, one for the body, and the answer that it was read. */
+const MIN_LENT_BYTES = 128 * 1024
 
 /** Where a body lies in shared memory already: it is sent whole, and no byte is copied. */
 export type InPlace = HeldSlice | SharedBody
@@ -12,7 +14,7 @@ export type InPlace = HeldSlice | SharedBody
 /** Undefined when `body` lies elsewhere, and is copied. */
 export function placeOf(body: Buffer | string | undefined): InPlace | undefined {
   if (typeof body !== 'object' || body.length < MIN_BYTES) return undefined
-  return HeldSlice.of(body) ?? SharedBody.of(body)
+  return HeldSlice.of(body) ?? (body.length < MIN_LENT_BYTES ? undefined : SharedBody.of(body))
 }
 
 /**
