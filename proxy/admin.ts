@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { isIP } from 'node:net'
+import { type AddressInfo, isIP } from 'node:net'
 import type { Logger } from 'pino'
 import { type ClaimedPath, claimPath } from '../adapter/shmipc/index.ts'
 import type { Address } from './config/address.ts'
@@ -54,6 +54,7 @@ export class Admin {
     if (this.#address.kind === 'http') {
       server.listen({ host: this.#address.host, port: this.#address.port })
       await once(server, 'listening')
+      this.#warnUnlessLocal(server.address() as AddressInfo)
     } else {
       this.#claim = await claimPath(this.#address.path)
       server.listen({ path: this.#claim.bindPath })
@@ -67,6 +68,15 @@ export class Admin {
     this.#claim?.release()
     this.#server.close()
     this.#server.closeAllConnections()
+  }
+
+  #warnUnlessLocal({ address }: AddressInfo): void {
+    if (this.name !== 'admin' || address === '::1' || address.startsWith('127.')) return
+    this.#log.warn(
+      { address: this.address },
+      'other hosts can reach admin, which shows the configuration and stops the proxy on POST ' +
+        '/drain; bind it to 127.0.0.1, and let probes and Prometheus ask health'
+    )
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -33,6 +33,21 @@ async function start(t: Parameters<typeof startProxy>[0]) {
   return { ...harness, admin: portOf('admin'), health: portOf('health'), ask }
 }
 
+test('an admin that other hosts can reach is warned of, a health that they can is not', async (t) => {
+  const everywhere = { admin: 'http://0.0.0.0:0', health: 'http://0.0.0.0:0' }
+  const open = await startSimpleProxy(t, ['http://127.0.0.1:9'], { proxy: everywhere })
+  const admin = open.proxy.addresses.find(({ name }) => name === 'admin')
+  const warnings = open.complaints.map((line) => JSON.parse(line))
+  assert.deepEqual(
+    warnings.map(({ address }) => address),
+    [admin?.address]
+  )
+  assert.match(warnings[0].msg, /bind it to 127\.0\.0\.1/)
+
+  const local = await startSimpleProxy(t, ['http://127.0.0.1:9'], { proxy: ADMIN })
+  assert.deepEqual(local.complaints, [])
+})
+
 test('admin tells readiness, statistics, metrics and the configuration', async (t) => {
   const { port, admin, ask } = await start(t)
   const client = await dial(t, port)
